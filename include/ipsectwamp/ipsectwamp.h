@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef ITW_IPSECTWAMP_H
+#define ITW_IPSECTWAMP_H
+
+/* All of ipsectwamp. Conventions: types.h. Where to begin: client.h or server.h for control, sender.h and reflector.h for
+   measurement, key.h for keys. */
+
+#include <ipsectwamp/client.h>
+#include <ipsectwamp/error.h>
+#include <ipsectwamp/kdf.h>
+#include <ipsectwamp/key.h>
+#include <ipsectwamp/reflector.h>
+#include <ipsectwamp/sender.h>
+#include <ipsectwamp/server.h>
+#include <ipsectwamp/session.h>
+#include <ipsectwamp/types.h>
+#include <ipsectwamp/version.h>
+
+#endif

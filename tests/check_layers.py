@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Reads the #includes of lib/ and asserts who may know whom.
+
+usage: check_layers.py SOURCE_ROOT
+
+A file includes lower layers, its own header and public headers. A header's comment says its layer ("Layer 3"), and
+says the same as the table here. Files of the same layer don't know each other, but for BESIDE.
+"""
+import pathlib
+import re
+import sys
+
+LAYERS = [
+    {'octets', 'abi', 'error', 'status', 'version', 'time'},
+    {'secret'},
+    {'crypto', 'crypto_openssl', 'crypto_mbedtls', 'crypto_none'},
+    {'kdf', 'prf', 'pbkdf2', 'wire_setup', 'wire_control', 'wire_test', 'packet', 'alarm', 'window'},
+    {'key', 'keyring', 'ask', 'session'},
+    {'seal', 'cache', 'stream', 'scheme'},
+    {'demux', 'shard', 'sender', 'reflector', 'conn'},
+    {'client', 'server', 'server_shared'},
+]
+# The same layer, the one above the other: contexts of seals; a shard's inside; what is made of it.
+BESIDE = {('cache', 'seal'), ('shard', 'demux'), ('sender', 'shard'), ('reflector', 'shard')}
+# A .c file that has no header of its own belongs to this one.
+HEADER_OF = {'crypto_openssl': 'crypto', 'crypto_mbedtls': 'crypto', 'crypto_none': 'crypto',
+             'prf': 'kdf', 'pbkdf2': 'kdf', 'server_shared': 'server', 'error': 'status'}
+
+# Control and measurement meet only in session (and below): neither side knows the other.
+CONTROL = {'wire_setup', 'wire_control', 'key', 'keyring', 'ask', 'stream', 'scheme', 'conn', 'client', 'server', 'server_shared'}
+MEASUREMENT = {'wire_test', 'packet', 'alarm', 'window', 'seal', 'cache', 'demux', 'shard', 'sender', 'reflector'}
+CONTROL_PUBLIC = {'key', 'conn', 'client', 'server', 'ipsectwamp'}
+MEASUREMENT_PUBLIC = {'packet', 'sender', 'reflector', 'ipsectwamp'}
+
+# System headers, by who may include them.
+EVERYWHERE = {'stdbool.h', 'stddef.h', 'stdint.h', 'string.h', 'limits.h'}
+ONLY = {'sodium.h': {'secret'}, 'stdlib.h': {'secret', 'crypto_mbedtls', 'shard', 'conn', 'server_shared'},
+        'openssl/': {'crypto_openssl'}, 'mbedtls/': {'crypto_mbedtls'}}
+
+INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]', re.M)
+
+
+def layer(stem):
+    return next((n for n, names in enumerate(LAYERS) if stem in names), None)
+
+
+def judge_own(path, other):
+    stem = path.stem
+    if other == stem or HEADER_OF.get(stem) == other:
+        return None
+    if layer(other) is None:
+        return 'has no layer in tests/check_layers.py'
+    if layer(other) > layer(stem):
+        return f'is of the higher layer {layer(other)}; this is {layer(stem)}'
+    if layer(other) == layer(stem) and (stem, other) not in BESIDE:
+        return f'is of the same layer {layer(stem)}'
+    if stem in CONTROL and other in MEASUREMENT or stem in MEASUREMENT and other in CONTROL:
+        return 'is on the other side: control and measurement meet in session'
+    return None
+
+
+def judge_public(path, name):
+    public = pathlib.PurePath(name).stem
+    if path.stem in CONTROL and public in MEASUREMENT_PUBLIC or path.stem in MEASUREMENT and public in CONTROL_PUBLIC:
+        return 'is on the other side: control and measurement meet in session'
+    return None
+
+
+def judge_system(path, name):
+    if name in EVERYWHERE:
+        return None
+    for prefix, stems in ONLY.items():
+        if name.startswith(prefix):
+            return None if path.stem in stems else f'is only for {", ".join(sorted(stems))}'
+    return 'is not allowed in the core'
+
+
+def judge(path, quote, name):
+    if name.startswith('ipsectwamp/'):
+        return judge_public(path, name)
+    if quote == '"':
+        return judge_own(path, pathlib.PurePath(name).stem)
+    return judge_system(path, name)
+
+
+def faults_of(path):
+    text = path.read_text(encoding='utf-8')
+    if layer(path.stem) is None:
+        yield f'{path.name}: has no layer in tests/check_layers.py'
+        return
+    said = re.search(r'\bLayer (\d+)\b', text)
+    if path.suffix == '.h' and (not said or int(said[1]) != layer(path.stem)):
+        yield f'{path.name}: its comment must say "Layer {layer(path.stem)}"'
+    for quote, name in INCLUDE.findall(text):
+        fault = judge(path, quote, name)
+        if fault:
+            yield f'{path.name}: {name} {fault}'
+
+
+def main():
+    lib = pathlib.Path(sys.argv[1]) / 'lib'
+    files = sorted(p for p in lib.iterdir() if p.suffix in ('.c', '.h'))
+    faults = [fault for path in files for fault in faults_of(path)]
+    for fault in faults:
+        print(fault)
+    if not files:
+        print(f'{lib}: no sources')
+    print(f'{len(files)} files, {len(faults)} faults')
+    return 1 if faults or not files else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
