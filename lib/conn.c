@@ -1,0 +1,582 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "conn.h"
+#include "abi.h"
+#include "octets.h"
+#include "secret.h"
+#include <stdlib.h>
+
+/* The block: the connection, then its slots. */
+static size_t slots_at(void) { return (sizeof(struct itw_conn) + 7u) & ~(size_t)7; }
+
+size_t itwi_conn_size(uint32_t sessions) { return slots_at() + (size_t)sessions * sizeof(struct itwi_conn_slot); }
+
+_Static_assert(sizeof(struct itw_conn) + 8 <= ITW_CONN_BOUND(0), "ITW_CONN_BOUND");
+_Static_assert(sizeof(struct itwi_conn_slot) <= ITW_CONN_BOUND(1) - ITW_CONN_BOUND(0), "ITW_CONN_BOUND");
+
+itw_status itwi_conn_init(struct itw_conn **out, void *memory, size_t len, uint32_t sessions, const struct itwi_conn_role *role)
+{
+  struct itw_conn *c = memory;
+  size_t size = itwi_conn_size(sessions);
+  if (!memory || (uintptr_t)memory % sizeof(uint64_t)) return ITW_ERR_ARGUMENT;
+  if (len < size) return ITW_ERR_TOO_SMALL;
+  memset(memory, 0, size);
+  c->role = role;
+  c->length = size;
+  c->sessions = sessions;
+  c->slots = (struct itwi_conn_slot *)(void *)((uint8_t *)memory + slots_at());
+  c->row = role->rows;
+  c->message_ns = ITWI_SETUP_NS;
+  for (uint32_t i = 0; i < ITWI_TIMERS; i++) c->timers[i] = ITW_NEVER;
+  *out = c;
+  return ITW_OK;
+}
+
+itw_status itwi_conn_streams(struct itw_conn *c)
+{
+  itw_status st = itwi_stream_open(&c->rx, c->backend);
+  return st == ITW_OK ? itwi_stream_open(&c->tx, c->backend) : st;
+}
+
+itw_status itwi_conn_alloc(void **memory, size_t size)
+{
+  *memory = size ? malloc(size) : NULL;
+  if (!size) return ITW_ERR_CONFIG;
+  return *memory ? ITW_OK : ITW_ERR_MEMORY;
+}
+
+void itwi_conn_release(void *memory) { free(memory); }
+
+void itw_conn_free(itw_conn *c)
+{
+  if (!c) return;
+  bool owned = c->owned;
+  itwi_ask_cancel(&c->asking);
+  c->role->on_end(c);
+  itwi_pbkdf2_end(&c->pbkdf2);
+  itwi_stream_close(&c->rx);
+  itwi_stream_close(&c->tx);
+  itwi_backend_close(&c->own);
+  itw_wipe(c, c->length);
+  if (owned) itwi_conn_release(c);
+}
+
+uint64_t itw_conn_tag(const itw_conn *c) { return c->asking.ask.tag; }
+
+/* ---- timers ---- */
+
+void itwi_conn_timer(struct itw_conn *c, uint32_t timer, uint64_t ns)
+{
+  c->timers[timer] = c->now > ITW_NEVER - 1 - ns ? ITW_NEVER - 1 : c->now + ns;
+}
+
+void itwi_conn_cancel(struct itw_conn *c, uint32_t timer) { c->timers[timer] = ITW_NEVER; }
+
+static itw_mono deadline(const struct itw_conn *c)
+{
+  itw_mono first = ITW_NEVER;
+  for (uint32_t i = 0; i < ITWI_TIMERS; i++)
+    if (c->timers[i] < first) first = c->timers[i];
+  return first;
+}
+
+/* ---- poll ---- */
+
+static uint32_t readable(const struct itw_conn *c)
+{
+  bool busy = c->event.kind || c->asking.state || c->deriving || c->out_len;
+  return busy || c->row->state == ITWI_ENDED ? 0 : c->in_need - c->in_have;
+}
+
+static void fill(const struct itw_conn *c, struct itw_poll *p)
+{
+  struct itw_poll now;
+  ITW_INIT(now);
+  now.in_len = readable(c);
+  now.in = now.in_len ? (uint8_t *)(uintptr_t)(c->in + c->in_have) : NULL;
+  now.out_len = c->out_len - c->out_at;
+  now.out = now.out_len ? c->out + c->out_at : NULL;
+  if (now.in_len) now.wants |= ITW_WANT_READ;
+  if (now.out_len) now.wants |= ITW_WANT_WRITE;
+  if (c->event.kind) now.wants |= ITW_WANT_EVENT;
+  if (c->asking.state == ITWI_ASK_OPEN) now.wants |= ITW_WANT_ANSWER;
+  if (c->deriving) now.wants |= ITW_WANT_WORK;
+  if (c->row->state == ITWI_ENDED && !c->event.kind && !now.out_len) now.wants |= ITW_WANT_CLOSE;
+  now.deadline = deadline(c);
+  now.size = p->size;
+  *p = now;
+}
+
+void itwi_conn_enter(struct itw_conn *c, itw_mono now)
+{
+  if (now > c->now) c->now = now;
+  itwi_backend_enter(c->backend);
+}
+
+static void answered(struct itw_conn *c, const struct itw_answer *answer)
+{
+  c->asking.state = ITWI_ASK_NONE;
+  itwi_conn_cancel(c, ITWI_T_ANSWER);
+  c->role->on_answer(c, answer);
+}
+
+/* Questions that the provider answers at once don't wait for the caller. */
+static void settle(struct itw_conn *c)
+{
+  struct itw_answer answer;
+  while (itwi_ask_provider(&c->asking, &answer) == ITW_OK) {
+    answered(c, &answer);
+    itw_wipe(&answer, sizeof answer);
+  }
+}
+
+itw_status itwi_conn_leave(struct itw_conn *c, struct itw_poll *p, itw_status st)
+{
+  if (c->asking.state == ITWI_ASK_OPEN && c->asking.keys.ops) settle(c);
+  itwi_backend_leave(c->backend);
+  if (!p) return st;
+  if (p->size < sizeof *p) return st < 0 ? st : ITW_ERR_SIZE;
+  fill(c, p);
+  return st;
+}
+
+itw_status itw_conn_poll(const itw_conn *c, struct itw_poll *p)
+{
+  if (!c || !p) return ITW_ERR_ARGUMENT;
+  if (p->size < sizeof *p) return ITW_ERR_SIZE;
+  fill(c, p);
+  return ITW_OK;
+}
+
+/* ---- state, output, events, failure ---- */
+
+void itwi_conn_state(struct itw_conn *c, uint32_t state)
+{
+  c->row = &c->role->rows[state];
+  c->in_have = 0;
+  c->in_need = c->row->len;
+}
+
+void itwi_conn_next(struct itw_conn *c) { itwi_conn_state(c, c->row->next); }
+
+uint32_t itwi_conn_stage(const struct itw_conn *c)
+{
+  return c->testing && c->row->stage == ITW_STATE_IDLE ? (uint32_t)ITW_STATE_TESTING : c->row->stage;
+}
+
+void itwi_conn_read(struct itw_conn *c, size_t need) { c->in_need = (uint32_t)need; }
+
+void itwi_conn_send(struct itw_conn *c, size_t n)
+{
+  c->out_at = 0;
+  c->out_len = (uint32_t)n;
+  itwi_conn_timer(c, ITWI_T_WRITE, c->message_ns);
+}
+
+void itwi_conn_seal(struct itw_conn *c, size_t n)
+{
+  if (itwi_stream_seal(&c->tx, c->out, n) == ITW_OK)
+    itwi_conn_send(c, n + 16);
+  else
+    itwi_conn_fail(c, ITW_ERR_CRYPTO, 0);
+}
+
+struct itw_event *itwi_conn_raise(struct itw_conn *c, uint32_t kind)
+{
+  ITW_INIT(c->event);
+  c->event.kind = kind;
+  c->event.mode = c->choice.mode;
+  c->event.scheme = c->choice.scheme;
+  return &c->event;
+}
+
+/* What was put off until the standing event was pulled: the lowest number first, CLOSED last. */
+static void raise_pending(struct itw_conn *c)
+{
+  static const uint8_t order[] = {ITW_EV_SA_GONE, ITW_EV_STOPPED, ITW_EV_CLOSED};
+  for (size_t i = 0; i < sizeof order && !c->event.kind; i++) {
+    if (!(c->pending & 1u << order[i])) continue;
+    c->pending &= ~(1u << order[i]);
+    itwi_conn_raise(c, order[i]);
+    if (order[i] == ITW_EV_SA_GONE) c->event.sa = c->sa;
+    if (order[i] == ITW_EV_STOPPED) c->event.status = c->stopped;
+    if (order[i] != ITW_EV_CLOSED) continue;
+    c->event.status = c->status;
+    c->event.accept = c->fail_accept;
+  }
+}
+
+static void put_off(struct itw_conn *c, uint32_t kind)
+{
+  c->pending |= 1u << kind;
+  raise_pending(c);
+}
+
+/* News that the end of the connection has overtaken. */
+static bool overtaken(uint32_t kind)
+{
+  return kind == ITW_EV_UP || kind == ITW_EV_REQUEST || kind == ITW_EV_READY || kind == ITW_EV_ACCEPTED ||
+         kind == ITW_EV_STARTED;
+}
+
+void itwi_conn_fail(struct itw_conn *c, itw_status status, uint32_t accept)
+{
+  if (c->row->state == ITWI_ENDED) return;
+  c->status = status;
+  c->fail_accept = accept;
+  c->fail_stage = itwi_conn_stage(c);
+  c->fail_message = c->row->message;
+  if (c->testing) itwi_conn_stop(c, status ? status : ITW_ERR_CLOSED, ITWI_STOPPED);
+  itwi_ask_cancel(&c->asking);
+  c->role->on_end(c);
+  c->deriving = ITWI_DERIVE_NONE;
+  itwi_pbkdf2_end(&c->pbkdf2);
+  itw_wipe(&c->pair, sizeof c->pair);
+  for (uint32_t i = 0; i < ITWI_TIMERS; i++)
+    if (i != ITWI_T_WRITE || !c->out_len) itwi_conn_cancel(c, i);
+  itwi_conn_state(c, ITWI_ENDED);
+  if (overtaken(c->event.kind)) c->event.kind = 0;
+  put_off(c, ITW_EV_CLOSED);
+}
+
+void itwi_conn_stop(struct itw_conn *c, itw_status status, uint32_t slot_state)
+{
+  for (uint32_t i = 0; i < c->sessions; i++) {
+    struct itwi_conn_slot *slot = &c->slots[i];
+    if (slot->state != ITWI_RUNNING) continue;
+    slot->state = slot_state;
+    if (slot_state == ITWI_FREE) itw_wipe(slot, sizeof *slot);
+  }
+  c->testing = 0;
+  c->running = 0;
+  c->stopped = status;
+  put_off(c, ITW_EV_STOPPED);
+}
+
+/* ---- verbs ---- */
+
+/* A row's octets are there. */
+static void complete(struct itw_conn *c)
+{
+  itw_mono timer = c->timers[ITWI_T_MESSAGE];
+  itwi_conn_cancel(c, ITWI_T_MESSAGE);
+  itwi_conn_cancel(c, ITWI_T_ANSWER);
+  c->row->handler(c);
+  if (c->row->rest) c->timers[ITWI_T_MESSAGE] = timer;
+}
+
+itw_status itw_conn_got(itw_conn *c, struct itw_poll *p, size_t n, itw_mono now)
+{
+  if (!c) return ITW_ERR_ARGUMENT;
+  itwi_conn_enter(c, now);
+  if (n > readable(c)) return itwi_conn_leave(c, p, ITW_ERR_ARGUMENT);
+  if (n && !c->in_have) itwi_conn_timer(c, ITWI_T_MESSAGE, c->message_ns);
+  c->in_have += (uint32_t)n;
+  if (n && c->in_have == c->in_need) complete(c);
+  return itwi_conn_leave(c, p, ITW_OK);
+}
+
+itw_status itw_conn_eof(itw_conn *c, struct itw_poll *p, itw_mono now)
+{
+  if (!c) return ITW_ERR_ARGUMENT;
+  itwi_conn_enter(c, now);
+  c->out_len = c->out_at = 0; /* nobody reads it any more */
+  if (c->in_have || c->row->rest)
+    itwi_conn_fail(c, ITW_ERR_EOF, 0);
+  else
+    itwi_conn_fail(c, itwi_conn_stage(c) == ITW_STATE_IDLE ? ITW_OK : ITW_ERR_CLOSED, 0);
+  return itwi_conn_leave(c, p, ITW_OK);
+}
+
+itw_status itw_conn_sent(itw_conn *c, struct itw_poll *p, size_t n, itw_mono now)
+{
+  if (!c) return ITW_ERR_ARGUMENT;
+  itwi_conn_enter(c, now);
+  if (n > c->out_len - c->out_at) return itwi_conn_leave(c, p, ITW_ERR_ARGUMENT);
+  c->out_at += (uint32_t)n;
+  if (n && c->out_at == c->out_len) {
+    c->out_at = c->out_len = 0;
+    itwi_conn_cancel(c, ITWI_T_WRITE);
+  }
+  return itwi_conn_leave(c, p, ITW_OK);
+}
+
+itw_status itw_conn_expire(itw_conn *c, struct itw_poll *p, itw_mono now)
+{
+  if (!c) return ITW_ERR_ARGUMENT;
+  itwi_conn_enter(c, now);
+  if (deadline(c) <= c->now) {
+    bool servwait = c->timers[ITWI_T_SERVWAIT] <= c->now;
+    if (c->timers[ITWI_T_WRITE] <= c->now) c->out_at = c->out_len = 0; /* the peer doesn't read */
+    itwi_conn_fail(c, servwait ? ITW_ERR_SERVWAIT : ITW_ERR_TIMEOUT, 0);
+    itwi_conn_cancel(c, ITWI_T_WRITE);
+  }
+  return itwi_conn_leave(c, p, ITW_OK);
+}
+
+static void derived(struct itw_conn *c)
+{
+  uint8_t key[16];
+  memcpy(key, c->pbkdf2.t, sizeof key);
+  itwi_pbkdf2_end(&c->pbkdf2);
+  c->role->on_derived(c, key);
+  c->deriving = ITWI_DERIVE_NONE;
+  c->role->on_token_key(c, key);
+  itw_wipe(key, sizeof key);
+}
+
+itw_status itw_conn_work(itw_conn *c, struct itw_poll *p, uint32_t n, itw_mono now)
+{
+  itw_status st;
+  if (!c) return ITW_ERR_ARGUMENT;
+  itwi_conn_enter(c, now);
+  if (c->deriving == ITWI_DERIVE_WAITS && c->role->may_derive(c)) c->deriving = ITWI_DERIVE_RUNS;
+  if (c->deriving == ITWI_DERIVE_RUNS) {
+    st = itwi_pbkdf2_work(&c->pbkdf2, n);
+    if (st < 0) itwi_conn_fail(c, ITW_ERR_CRYPTO, 0);
+    if (st == ITW_OK) derived(c);
+  }
+  return itwi_conn_leave(c, p, ITW_OK);
+}
+
+itw_status itw_conn_ask(itw_conn *c, struct itw_ask *out, struct itw_poll *p)
+{
+  itw_status st;
+  if (!c || !out) return ITW_ERR_ARGUMENT;
+  if (c->asking.state != ITWI_ASK_OPEN) return ITW_EMPTY;
+  st = itwi_abi_out(out, &c->asking.ask, sizeof c->asking.ask, sizeof c->asking.ask);
+  if (st != ITW_OK) return st;
+  c->asking.state = ITWI_ASK_TAKEN;
+  itwi_conn_enter(c, c->now);
+  return itwi_conn_leave(c, p, ITW_OK);
+}
+
+itw_status itw_conn_answer(itw_conn *c, struct itw_poll *p, const struct itw_answer *answer, itw_mono now)
+{
+  itw_status st = ITW_OK;
+  if (!c || !answer) return ITW_ERR_ARGUMENT;
+  if (answer->size < sizeof *answer) return ITW_ERR_SIZE;
+  itwi_conn_enter(c, now);
+  if (!c->asking.state || answer->id != c->asking.ask.id)
+    st = ITW_ERR_STALE;
+  else if (!itwi_answer_fits(&c->asking.ask, answer))
+    st = ITW_ERR_ARGUMENT;
+  if (st == ITW_OK) answered(c, answer);
+  return itwi_conn_leave(c, p, st);
+}
+
+itw_status itw_conn_event(itw_conn *c, struct itw_event *out, struct itw_poll *p)
+{
+  uint32_t kind;
+  itw_status st;
+  if (!c || !out) return ITW_ERR_ARGUMENT;
+  if (!c->event.kind) {
+    itwi_conn_enter(c, c->now);
+    return itwi_conn_leave(c, p, ITW_EMPTY);
+  }
+  st = itwi_abi_out(out, &c->event, sizeof c->event, sizeof c->event);
+  if (st != ITW_OK) return st;
+  itwi_conn_enter(c, c->now);
+  kind = c->event.kind;
+  c->event.kind = 0;
+  c->role->on_pulled(c, kind);
+  raise_pending(c);
+  return itwi_conn_leave(c, p, ITW_OK);
+}
+
+itw_status itw_conn_session(const itw_conn *c, uint32_t slot, struct itw_session *out)
+{
+  if (!c || !out || slot >= c->sessions) return ITW_ERR_ARGUMENT;
+  if (c->slots[slot].state < ITWI_READY) return ITW_ERR_STATE;
+  *out = c->slots[slot].session;
+  return ITW_OK;
+}
+
+itw_status itw_conn_sa(const itw_conn *c, struct itw_sa *out)
+{
+  struct itw_sa sa;
+  if (!c) return ITW_ERR_ARGUMENT;
+  sa = c->sa;
+  return itwi_abi_out(out, &sa, sizeof sa, sizeof sa);
+}
+
+itw_status itw_conn_close(itw_conn *c, struct itw_poll *p, itw_mono now)
+{
+  if (!c) return ITW_ERR_ARGUMENT;
+  itwi_conn_enter(c, now);
+  itwi_conn_fail(c, ITW_OK, 0);
+  return itwi_conn_leave(c, p, ITW_OK);
+}
+
+bool itwi_sa_concerns(const struct itw_conn *c, const struct itw_sa *sa)
+{
+  struct itw_sa turned = *sa; /* `direct` may name its pair in either order */
+  turned.spi_i = sa->spi_r;
+  turned.spi_r = sa->spi_i;
+  return c->sa.protocol && (itwi_sa_equal(&c->sa, sa) || (c->choice.scheme == ITW_DIRECT && itwi_sa_equal(&c->sa, &turned)));
+}
+
+itw_status itw_conn_sa_gone(itw_conn *c, struct itw_poll *p, const struct itw_sa *in, itw_mono now)
+{
+  struct itw_sa sa;
+  itw_status st;
+  if (!c) return ITW_ERR_ARGUMENT;
+  st = itwi_abi_in(&sa, sizeof sa, in, sizeof sa);
+  if (st != ITW_OK) return st;
+  itwi_conn_enter(c, now);
+  if (c->row->state == ITWI_ENDED || !itwi_sa_concerns(c, &sa)) return itwi_conn_leave(c, p, ITW_EMPTY);
+  if (itwi_conn_stage(c) == ITW_STATE_SETUP && c->server)
+    c->u.server.sa_dead = 1; /* the Set-Up-Response gets Accept 1 */
+  else if (itwi_conn_stage(c) == ITW_STATE_SETUP || c->on_rekey == ITW_REKEY_CLOSE)
+    itwi_conn_fail(c, ITW_ERR_SA_GONE, 0);
+  else
+    put_off(c, ITW_EV_SA_GONE);
+  return itwi_conn_leave(c, p, ITW_OK);
+}
+
+/* ---- keys ---- */
+
+void itwi_conn_derive(struct itw_conn *c, const uint8_t *secret, size_t len)
+{
+  itw_status st = itwi_pbkdf2_begin(&c->pbkdf2, c->backend, secret, len, c->greeting.salt, sizeof c->greeting.salt,
+                                    c->greeting.count, 1);
+  if (st != ITW_OK) {
+    itwi_conn_fail(c, ITW_ERR_CRYPTO, 0);
+    return;
+  }
+  c->deriving = c->role->may_derive(c) ? ITWI_DERIVE_RUNS : ITWI_DERIVE_WAITS;
+  if (c->deriving == ITWI_DERIVE_RUNS && !c->pbkdf2.left) derived(c);
+}
+
+itw_status itwi_conn_root(struct itw_conn *c, uint8_t token[16], const struct itw_answer *n)
+{
+  itw_status st;
+  if (n->kind == ITW_ANS_DERIVED) {
+    memcpy(token, n->octets, 16);
+    itwi_answer_pair(&c->pair, n);
+    return ITW_OK;
+  }
+  st = itwi_root_token(c->backend, token, n->sa.prf, n->octets, n->secret_len, c->greeting.challenge);
+  return st == ITW_OK ? itwi_root_pair(c->backend, &c->pair, n->sa.prf, n->octets, n->secret_len) : st;
+}
+
+void itwi_conn_ask_key(struct itw_conn *c, const uint8_t key_id[80], uint32_t key_id_len, uint32_t flags)
+{
+  struct itw_ask *q = itwi_ask_open(&c->asking, itwi_scheme_ask(c->choice.scheme));
+  q->schemes = c->choice.scheme;
+  q->modes = c->choice.mode;
+  q->sa = c->sa;
+  if (q->kind == ITW_ASK_ROOT) memcpy(q->challenge, c->greeting.challenge, sizeof q->challenge);
+  if (q->kind != ITW_ASK_TOKEN_KEY) return;
+  q->count = c->greeting.count;
+  memcpy(q->salt, c->greeting.salt, sizeof q->salt);
+  if (c->choice.scheme == ITW_IKEV2) q->flags = flags & ITW_ASK_NO_PBKDF2;
+  if (c->choice.scheme != ITW_PSK) return;
+  q->key_id_len = key_id_len;
+  memcpy(q->key_id, key_id, sizeof q->key_id);
+}
+
+/* ---- sessions ---- */
+
+bool itwi_conn_ask_sid(struct itw_conn *c, const uint8_t sid[16])
+{
+  struct itw_ask *q;
+  if (c->choice.scheme != ITW_SHARED_SID || c->choice.mode == ITW_MODE_OPEN) return false;
+  q = itwi_ask_open(&c->asking, ITW_ASK_SID_PAIR);
+  q->schemes = c->choice.scheme;
+  q->modes = c->choice.mode;
+  q->sa = c->sa;
+  memcpy(q->sid, sid, sizeof q->sid);
+  itwi_conn_timer(c, ITWI_T_ANSWER, c->message_ns);
+  return true;
+}
+
+/* The test packets' keys (protocol.md 2.3, 4). */
+static itw_status test_pair(const struct itw_conn *c, struct itw_key_pair *out, const uint8_t sid[16],
+                            const struct itw_answer *n)
+{
+  if (n && n->kind == ITW_ANS_DERIVED) {
+    itwi_answer_pair(out, n);
+    return ITW_OK;
+  }
+  if (n) return itwi_sid_pair(c->backend, out, n->sa.prf, n->octets, n->secret_len, sid);
+  if (c->choice.scheme == ITW_ROOT || c->choice.scheme == ITW_DIRECT) {
+    *out = c->pair; /* draft §4.3: one pair for control and test */
+    return ITW_OK;
+  }
+  return itwi_test_pair(c->backend, out, &c->pair, sid);
+}
+
+itw_status itwi_conn_session(struct itw_conn *c, struct itwi_conn_slot *slot, const uint8_t sid[16], const struct itw_answer *n)
+{
+  struct itw_session_info info;
+  struct itw_key_pair pair;
+  bool open = c->choice.mode == ITW_MODE_OPEN || c->choice.mode == ITW_MODE_MIXED;
+  itw_status st = ITW_OK;
+  ITW_INIT(info);
+  ITW_INIT(pair);
+  info.mode = open ? ITW_MODE_OPEN : c->choice.mode;
+  info.dialect = ITW_DIALECT_TWAMP;
+  info.padding = slot->request.padding;
+  info.timeout = slot->request.timeout;
+  info.start = slot->request.start;
+  info.sender = slot->request.sender;
+  info.reflector = slot->request.receiver;
+  info.dscp = (uint8_t)slot->request.dscp;
+  info.flags = slot->request.flags;
+  memcpy(info.sid, sid, sizeof info.sid);
+  if (!open) st = test_pair(c, &pair, sid, n);
+  if (st == ITW_OK) st = itw_session_make(&slot->session, &info, open ? NULL : &pair);
+  itw_wipe(&pair, sizeof pair);
+  return st;
+}
+
+/* ---- why ---- */
+
+#define CLAUSE(rfc, section, sub) ((uint32_t)(rfc) << 16 | (uint32_t)(section) << 8 | (uint32_t)(sub))
+static const struct {
+  itw_status status;
+  uint32_t clause;
+} clauses[] = {
+  {ITW_ERR_NOT_WILLING, CLAUSE(4656, 3, 1)}, {ITW_ERR_MODE, CLAUSE(4656, 3, 1)},   {ITW_ERR_COUNT, CLAUSE(5357, 6, 0)},
+  {ITW_ERR_TOKEN, CLAUSE(4656, 3, 1)},       {ITW_ERR_KEY_ID, CLAUSE(4656, 3, 1)}, {ITW_ERR_REPLAY, CLAUSE(4656, 3, 1)},
+  {ITW_ERR_SERVWAIT, CLAUSE(5357, 3, 1)},    {ITW_ERR_HMAC, CLAUSE(4656, 3, 2)},   {ITW_ERR_SA_NONE, CLAUSE(7717, 5, 1)},
+  {ITW_ERR_STOP_COUNT, CLAUSE(5357, 3, 8)},  {ITW_ERR_COMMAND, CLAUSE(4656, 3, 4)},
+};
+
+static void explain(struct itw_detail *d, itw_status status)
+{
+  const char *text = itw_status_text(status);
+  ITW_INIT(*d);
+  d->status = status;
+  for (size_t i = 0; i < sizeof clauses / sizeof clauses[0]; i++)
+    if (clauses[i].status == status) d->clause = clauses[i].clause;
+  for (size_t i = 0; text[i] && i + 1 < sizeof d->text; i++) d->text[i] = text[i];
+}
+
+itw_status itw_conn_detail(const itw_conn *c, struct itw_detail *out)
+{
+  struct itw_detail d;
+  if (!c) return ITW_ERR_ARGUMENT;
+  explain(&d, c->status);
+  d.state = c->row->state == ITWI_ENDED ? c->fail_stage : itwi_conn_stage(c);
+  d.message = c->fail_message;
+  d.accept = c->fail_accept;
+  return itwi_abi_out(out, &d, sizeof d, sizeof d);
+}
+
+itw_status itwi_detail(struct itw_detail *out, itw_status st)
+{
+  struct itw_detail d;
+  explain(&d, st);
+  if (!out) return st;
+  return itwi_abi_out(out, &d, sizeof d, sizeof d) == ITW_OK ? st : ITW_ERR_SIZE;
+}
+
+const char *itw_message_name(uint32_t message)
+{
+  static const char *const names[] = {
+    "", "Server Greeting", "Set-Up-Response", "Server-Start", "Request-TW-Session", "Accept-Session",
+    "Start-Sessions", "Start-Ack", "Stop-Sessions", "command",
+  };
+  return message < sizeof names / sizeof names[0] ? names[message] : "";
+}
