@@ -66,6 +66,7 @@ uint64_t itw_conn_tag(const itw_conn *c) { return c->asking.ask.tag; }
 
 void itwi_conn_timer(struct itw_conn *c, uint32_t timer, uint64_t ns)
 {
+  if (c->row->state == ITWI_ENDED) return; /* nothing is waited for any more */
   c->timers[timer] = c->now > ITW_NEVER - 1 - ns ? ITW_NEVER - 1 : c->now + ns;
 }
 
@@ -269,7 +270,7 @@ itw_status itw_conn_got(itw_conn *c, struct itw_poll *p, size_t n, itw_mono now)
   if (!c) return ITW_ERR_ARGUMENT;
   itwi_conn_enter(c, now);
   if (n > readable(c)) return itwi_conn_leave(c, p, ITW_ERR_ARGUMENT);
-  if (n && !c->in_have) itwi_conn_timer(c, ITWI_T_MESSAGE, c->message_ns);
+  if (n && !c->in_have && !c->row->rest) itwi_conn_timer(c, ITWI_T_MESSAGE, c->message_ns);
   c->in_have += (uint32_t)n;
   if (n && c->in_have == c->in_need) complete(c);
   return itwi_conn_leave(c, p, ITW_OK);
@@ -306,7 +307,7 @@ itw_status itw_conn_expire(itw_conn *c, struct itw_poll *p, itw_mono now)
   itwi_conn_enter(c, now);
   if (deadline(c) <= c->now) {
     bool servwait = c->timers[ITWI_T_SERVWAIT] <= c->now;
-    if (c->timers[ITWI_T_WRITE] <= c->now) c->out_at = c->out_len = 0; /* the peer doesn't read */
+    c->out_at = c->out_len = 0; /* whoever it was for has had its time */
     itwi_conn_fail(c, servwait ? ITW_ERR_SERVWAIT : ITW_ERR_TIMEOUT, 0);
     itwi_conn_cancel(c, ITWI_T_WRITE);
   }
@@ -350,11 +351,23 @@ itw_status itw_conn_ask(itw_conn *c, struct itw_ask *out, struct itw_poll *p)
   return itwi_conn_leave(c, p, ITW_OK);
 }
 
+/* An answer is read where it stands: a copy would be one more secret to wipe. */
+static itw_status readable_answer(const struct itw_answer *answer)
+{
+  const uint8_t *octets = (const uint8_t *)answer;
+  size_t size = itwi_abi_size(answer);
+  if (size < sizeof *answer || size > ITWI_ABI_MAX) return ITW_ERR_SIZE;
+  for (size_t i = sizeof *answer; i < size; i++)
+    if (octets[i]) return ITW_ERR_NEWER;
+  return ITW_OK;
+}
+
 itw_status itw_conn_answer(itw_conn *c, struct itw_poll *p, const struct itw_answer *answer, itw_mono now)
 {
-  itw_status st = ITW_OK;
+  itw_status st;
   if (!c || !answer) return ITW_ERR_ARGUMENT;
-  if (answer->size < sizeof *answer) return ITW_ERR_SIZE;
+  st = readable_answer(answer);
+  if (st != ITW_OK) return st;
   itwi_conn_enter(c, now);
   if (!c->asking.state || answer->id != c->asking.ask.id)
     st = ITW_ERR_STALE;

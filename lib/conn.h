@@ -106,7 +106,8 @@ struct itw_conn {
       uint32_t iv_unproven;      /* direct: the Client-IV is remembered with the first good HMAC */
       itw_status why;            /* SELECT's reason for having no SA */
       uint32_t command;          /* the one being read: index of its row */
-      uint64_t left, more;       /* octets of body still to drain; octets of a second part with its own HMAC */
+      uint32_t parts;            /* still to come, each with its own HMAC */
+      uint64_t left, more;       /* octets of body still to drain; octets of the second part, slots */
       uint8_t random[32];        /* Challenge, Server-IV */
       uint8_t client_iv[16];
     } server;

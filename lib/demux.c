@@ -47,7 +47,8 @@ static uint64_t hash_ip(const uint64_t *f, const struct itw_addr *a)
 
 static uint64_t hash_rest(const uint64_t *f, const struct itw_addr *a) { return f[0] * a->port + f[1] * a->scope; }
 
-static uint32_t hash(const struct itwi_demux *d, const struct itw_addr *remote, const struct itw_addr *local, unsigned kind)
+static uint32_t hash(const struct itwi_demux *d, const struct itw_addr *remote, const struct itw_addr *local,
+                     unsigned kind)
 {
   const uint64_t *f = d->factor;
   uint64_t h = f[0] + hash_rest(f + 1, local);
@@ -67,7 +68,8 @@ static bool same_words(const struct itw_addr *a, const struct itw_addr *b)
 }
 
 /* p is of this kind, and the packet fits it. */
-static bool matches(const struct itwi_peer *p, const struct itw_addr *remote, const struct itw_addr *local, unsigned kind)
+static bool matches(const struct itwi_peer *p, const struct itw_addr *remote, const struct itw_addr *local,
+                    unsigned kind)
 {
   const bool wild_remote = (kind & REMOTE_WILD) != 0, wild_local = (kind & LOCAL_WILD) != 0;
 
@@ -82,7 +84,8 @@ static unsigned kind_of(const struct itwi_peer *p)
   return (p->local.family ? 0u : LOCAL_WILD) | (p->remote.family ? 0u : REMOTE_WILD);
 }
 
-static uint32_t find(const struct itwi_demux *d, const struct itw_addr *remote, const struct itw_addr *local, unsigned kind)
+static uint32_t find(const struct itwi_demux *d, const struct itw_addr *remote, const struct itw_addr *local,
+                     unsigned kind)
 {
   uint32_t i = d->heads[hash(d, remote, local, kind)];
 

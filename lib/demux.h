@@ -33,8 +33,8 @@ struct itwi_demux {
   uint32_t *heads;
   uint8_t *peers; /* peers[i * stride] is the struct itwi_peer of slot i */
   uint32_t stride;
-  uint32_t shift;       /* 64 - log2(heads) */
-  uint32_t kinds[4];    /* how many peers with these wildcards there are: 1 local, 2 remote */
+  uint32_t shift;    /* 64 - log2(heads) */
+  uint32_t kinds[4]; /* how many peers with these wildcards there are: 1 local, 2 remote */
 };
 
 /* Heads for n sessions: a power of 2, at least 2 n. */

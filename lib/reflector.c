@@ -86,7 +86,8 @@ static uint64_t span_ns(uint64_t span)
   return (span >> 32) * 1000000000u + ((span & UINT32_MAX) * 1000000000u >> 32);
 }
 
-itw_status itw_reflector_add(itw_reflector *r, itw_id *out, const struct itw_session *session, uint64_t user, itw_mono now)
+itw_status itw_reflector_add(itw_reflector *r, itw_id *out, const struct itw_session *session, uint64_t user,
+                             itw_mono now)
 {
   (void)now; /* nothing ends a session that wasn't started but its connection, which is control's to watch */
   return r ? itwi_shard_add(&r->shard, out, session, user, ITWI_AS_REFLECTOR) : ITW_ERR_ARGUMENT;
@@ -158,8 +159,14 @@ itw_status itw_reflector_counts(const itw_reflector *r, itw_id id, struct itw_co
 /* -------- take: from request to reply, but for the timestamp -------- */
 
 static bool is_secure(const struct itwi_slot *slot) { return slot->mode != ITW_MODE_OPEN; }
-static uint32_t sender_header(const struct itwi_slot *slot) { return is_secure(slot) ? ITW_SENDER_SECURE : ITW_SENDER_OPEN; }
-static uint32_t header(const struct itwi_slot *slot) { return is_secure(slot) ? ITW_REFLECTOR_SECURE : ITW_REFLECTOR_OPEN; }
+static uint32_t sender_header(const struct itwi_slot *slot)
+{
+  return is_secure(slot) ? ITW_SENDER_SECURE : ITW_SENDER_OPEN;
+}
+static uint32_t header(const struct itwi_slot *slot)
+{
+  return is_secure(slot) ? ITW_REFLECTOR_SECURE : ITW_REFLECTOR_OPEN;
+}
 
 /* Packets of a session that doesn't answer now; cheaper than their cryptography, so it comes first. */
 static itw_status check_state(itw_reflector *r, struct itwi_slot *slot, itw_mono now)
@@ -326,8 +333,8 @@ static itw_status reply_one(itw_reflector *r, uint8_t *base, size_t base_len, co
   return s == ITW_OK ? itwi_count(&slot->sent, &r->shard.sum.sent, s) : s;
 }
 
-itw_status itw_reflector_reply(itw_reflector *r, uint8_t *base, size_t base_len, struct itw_packet *items, size_t stride,
-                               size_t n)
+itw_status itw_reflector_reply(itw_reflector *r, uint8_t *base, size_t base_len, struct itw_packet *items,
+                               size_t stride, size_t n)
 {
   if (!r || !itwi_burst_ok(base, items, stride, n)) return ITW_ERR_ARGUMENT;
   for (size_t i = 0; i < n; i++) {

@@ -57,7 +57,7 @@ uint32_t itwi_modes_offer(uint32_t schemes, uint32_t modes)
 static itw_status legacy_choice(struct itwi_choice *out, const struct itwi_policy *p, uint32_t mode)
 {
   uint32_t security = mode & ITWI_SECURITY;
-  if (!itwi_one_bit(security) || !(security & p->legacy_modes)) return ITW_ERR_MODE;
+  if (!itwi_one_bit(security) || !(security & p->legacy_modes & p->offered)) return ITW_ERR_MODE;
   if (security != ITW_MODE_OPEN && !p->legacy_psk) return ITW_ERR_MODE;
   *out = (struct itwi_choice){security == ITW_MODE_OPEN ? 0 : ITW_PSK, security};
   return ITW_OK;

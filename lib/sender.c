@@ -48,7 +48,10 @@ itw_status itw_sender_init(itw_sender **out, void *memory, size_t len, const str
   return memory ? make(out, memory, len, config) : ITW_ERR_ARGUMENT;
 }
 
-itw_status itw_sender_new(itw_sender **out, const struct itw_shard_config *config) { return make(out, NULL, 0, config); }
+itw_status itw_sender_new(itw_sender **out, const struct itw_shard_config *config)
+{
+  return make(out, NULL, 0, config);
+}
 
 void itw_sender_free(itw_sender *x)
 {
@@ -170,7 +173,8 @@ static itw_status write_one(itw_sender *x, uint8_t *base, size_t base_len, struc
   return ITW_OK;
 }
 
-itw_status itw_sender_write(itw_sender *x, uint8_t *base, size_t base_len, struct itw_packet *items, size_t stride, size_t n)
+itw_status itw_sender_write(itw_sender *x, uint8_t *base, size_t base_len, struct itw_packet *items, size_t stride,
+                            size_t n)
 {
   if (!x || !itwi_burst_ok(base, items, stride, n)) return ITW_ERR_ARGUMENT;
   for (size_t done = 0; done < n; done += ITWI_CHUNK) {
@@ -209,7 +213,8 @@ static itw_status stamp_one(itw_sender *x, uint8_t *base, size_t base_len, const
   return s == ITW_OK ? itwi_count(&slot->sent, &x->shard.sum.sent, s) : s;
 }
 
-itw_status itw_sender_stamp(itw_sender *x, uint8_t *base, size_t base_len, struct itw_packet *items, size_t stride, size_t n)
+itw_status itw_sender_stamp(itw_sender *x, uint8_t *base, size_t base_len, struct itw_packet *items, size_t stride,
+                            size_t n)
 {
   if (!x || !itwi_burst_ok(base, items, stride, n)) return ITW_ERR_ARGUMENT;
   for (size_t i = 0; i < n; i++) {
@@ -264,8 +269,8 @@ static bool is_late(const struct itwi_slot *slot, itw_ntp t1, itw_ntp t4)
 static uint32_t classify(itw_sender *x, struct itwi_slot *slot, const struct itw_reflector_packet *p, itw_ntp t4)
 {
   struct itw_counts *sum = &x->shard.sum;
-  uint32_t kind = itwi_window_mark(&slot->window, bits_of(x, itwi_slot_index(&x->shard, slot)), x->window, p->sender_seq,
-                                   slot->seq);
+  uint32_t kind = itwi_window_mark(&slot->window, bits_of(x, itwi_slot_index(&x->shard, slot)), x->window,
+                                   p->sender_seq, slot->seq);
 
   if (kind != ITW_REPLY_DUPLICATE && is_late(slot, p->sender_time, t4)) kind = ITW_REPLY_LATE;
   if (kind == ITW_REPLY_DUPLICATE) (void)itwi_count(&slot->duplicates, &sum->duplicates, ITW_OK);
@@ -311,7 +316,8 @@ static itw_status take_reply(itw_sender *x, struct itwi_slot *slot, struct itw_r
   return itwi_count(&slot->received, &sum->received, ITW_OK);
 }
 
-static itw_status read_one(itw_sender *x, struct itw_reply *out, const uint8_t *base, size_t base_len, struct itw_packet *item)
+static itw_status read_one(itw_sender *x, struct itw_reply *out, const uint8_t *base, size_t base_len,
+                           struct itw_packet *item)
 {
   struct itwi_slot *slot = itwi_shard_slot(&x->shard, item->id);
 

@@ -87,8 +87,11 @@ static void greet(struct itw_conn *c, uint32_t schemes, uint32_t modes)
 static void on_selected(struct itw_conn *c, const struct itw_answer *n)
 {
   const struct itw_server_config *g = &c->server->config;
-  if (n->kind == ITW_ANS_NONE) {
-    c->u.server.why = n->why < 0 ? n->why : ITW_ERR_SA_NONE;
+  bool none = n->kind == ITW_ANS_NONE;
+  /* an SA that suits no configured mode counts as none */
+  bool unfit = !none && itwi_is_draft(n->schemes) && !itwi_modes_offer(n->schemes, g->modes & n->modes);
+  if (none || unfit) {
+    c->u.server.why = unfit ? ITW_ERR_SA_UNFIT : n->why < 0 ? n->why : ITW_ERR_SA_NONE;
     greet(c, g->schemes & ITW_PSK, g->legacy_modes);
   } else {
     if (itwi_is_draft(n->schemes)) c->sa = n->sa;
@@ -157,6 +160,13 @@ static void ask_key(struct itw_conn *c, const struct itw_setup *s)
   itwi_conn_ask_key(c, s->key_id, key_id_len(s->key_id), c->server->config.flags & ITW_SERVER_NO_PBKDF2 ? ITW_ASK_NO_PBKDF2 : 0);
 }
 
+/* A Client that goes on without the SA of the greeting. */
+static void unpin(struct itw_conn *c)
+{
+  memset(&c->sa, 0, sizeof c->sa);
+  c->u.server.sa_dead = 0;
+}
+
 static void on_setup_response(struct itw_conn *c)
 {
   const struct itw_server_config *g = &c->server->config;
@@ -164,6 +174,7 @@ static void on_setup_response(struct itw_conn *c)
   struct itw_setup s;
   itw_status st = itw_setup_read(&s, c->greeting.form, c->in, c->in_have);
   if (st == ITW_OK) st = itwi_mode_choice(&c->choice, &policy, s.mode);
+  if (!itwi_is_draft(c->choice.scheme)) unpin(c);
   if (st == ITW_ERR_NOT_WILLING)
     itwi_conn_fail(c, ITW_ERR_MODE, 0); /* Mode 0: the Client leaves */
   else if (st != ITW_OK)
@@ -260,6 +271,8 @@ static void on_answer(struct itw_conn *c, const struct itw_answer *n)
     on_token_answer(c, n);
   else if (kind == ITW_ASK_ROOT)
     on_root_answer(c, n);
+  else if (c->u.server.sa_dead)
+    refuse(c, ITW_ACCEPT_FAILURE, ITW_ERR_SA_GONE);
   else {
     itwi_answer_pair(&c->pair, n);
     c->u.server.iv_unproven = 1;
@@ -365,7 +378,7 @@ static void on_drain(struct itw_conn *c)
   } else if (check_hmac(c, c->in)) {
     c->u.server.left = c->u.server.more;
     c->u.server.more = 0;
-    if (c->u.server.left)
+    if (c->u.server.parts--)
       drain_on(c);
     else
       refuse_command(c, ITW_NO_SLOT, ITW_ACCEPT_UNSUPPORTED, ITW_ERR_UNEXPECTED);
@@ -376,6 +389,7 @@ static void begin_drain(struct itw_conn *c, uint32_t i)
 {
   uint64_t blocks = commands[i].count_at ? itwi_load32(c->in + commands[i].count_at) : 0;
   c->u.server.left = commands[i].octets - 16u;
+  c->u.server.parts = commands[i].second;
   c->u.server.more = commands[i].second ? 16 * blocks : 0;
   if (!commands[i].second) c->u.server.left += 16 * blocks;
   drain_on(c);

@@ -97,7 +97,8 @@ static void put_session(struct itwi_writer *w, const struct itw_session_info *i,
   itwi_put_mbz(w, MBZ_LEN);
 }
 
-itw_status itw_session_make(struct itw_session *out, const struct itw_session_info *info, const struct itw_key_pair *keys)
+itw_status itw_session_make(struct itw_session *out, const struct itw_session_info *info,
+                            const struct itw_key_pair *keys)
 {
   struct itw_session_info i;
   struct itw_key_pair k = {0};

@@ -91,7 +91,8 @@ static itw_status build(struct itwi_shard **out, uint8_t **extra, const struct i
 }
 
 itw_status itwi_shard_make(struct itwi_shard **out, uint8_t **extra, struct itw_shard_config *c,
-                           const struct itwi_role *role, void *memory, size_t len, const struct itw_shard_config *config_in)
+                           const struct itwi_role *role, void *memory, size_t len,
+                           const struct itw_shard_config *config_in)
 {
   const bool owned = memory == NULL;
   itw_status st = itwi_config_in(c, config_in);
@@ -140,8 +141,10 @@ static void fill_slot(struct itwi_slot *slot, const struct itw_session_info *i, 
 /* The remote address has to be known, but for a reflector that answers anybody: there it is wild. */
 static itw_status settle_peer(struct itwi_slot *slot, const struct itw_session_info *i, int role)
 {
-  if (role == ITWI_AS_REFLECTOR && (i->flags & ITW_SESSION_ANY_SENDER)) slot->peer.remote.family = 0;
-  else if (slot->peer.remote.family == 0 || slot->peer.remote.port == 0) return ITW_ERR_ARGUMENT;
+  if (role == ITWI_AS_REFLECTOR && (i->flags & ITW_SESSION_ANY_SENDER))
+    slot->peer.remote.family = 0;
+  else if (slot->peer.remote.family == 0 || slot->peer.remote.port == 0)
+    return ITW_ERR_ARGUMENT;
   return ITW_OK;
 }
 
@@ -262,8 +265,7 @@ void itwi_shard_ahead(const struct itwi_shard *s, struct itw_packet *items, size
   const size_t far = 2;
   const struct itwi_slot *slot = i + far < n ? itwi_shard_slot(s, itwi_item(items, stride, i + far)->id) : NULL;
 
-  if (slot && slot->mode != ITW_MODE_OPEN)
-    itwi_cache_fetch_keyed(&s->cache, itwi_slot_index(s, slot), slot->context);
+  if (slot && slot->mode != ITW_MODE_OPEN) itwi_cache_fetch_keyed(&s->cache, itwi_slot_index(s, slot), slot->context);
 }
 
 itw_status itwi_shard_seal(struct itwi_shard *s, struct itwi_slot *slot, uint32_t need, struct itwi_seal **out)

@@ -43,10 +43,10 @@ enum { ITWI_LIGHT = 1, ITWI_ZERO_PADDING = 2, ITWI_WRAPPED = 4 /* sender: every 
 struct itwi_shard {
   struct itwi_slot *slots;
   uint32_t sessions, used;
-  uint32_t free; /* chained by peer.next; ITWI_NOBODY: none */
+  uint32_t free;  /* chained by peer.next; ITWI_NOBODY: none */
   uint16_t error; /* of the clock */
-  bool entered;  /* the backend's error queue is marked */
-  bool owned;    /* memory is from malloc */
+  bool entered;   /* the backend's error queue is marked */
+  bool owned;     /* memory is from malloc */
   void *memory;
   size_t len;
   struct itwi_backend backend;
@@ -58,7 +58,7 @@ struct itwi_shard {
 
 /* What a role adds to a shard: its own struct, which begins with a struct itwi_shard, and arrays per session. */
 struct itwi_role {
-  uint32_t object;    /* sizeof the struct */
+  uint32_t object;                                    /* sizeof the struct */
   uint32_t (*extra)(const struct itw_shard_config *); /* octets per session */
 };
 /* Octets that a shard takes, 0 if that is too much or the config is wrong. */
@@ -66,7 +66,8 @@ size_t itwi_shard_size(const struct itw_shard_config *, const struct itwi_role *
 /* Builds it in memory, or if that is NULL in memory from malloc; extra: sessions times the role's. config_in: the caller's;
    config: as it was taken, without the seed. */
 itw_status itwi_shard_make(struct itwi_shard **out, uint8_t **extra, struct itw_shard_config *config,
-                           const struct itwi_role *, void *memory, size_t len, const struct itw_shard_config *config_in);
+                           const struct itwi_role *, void *memory, size_t len,
+                           const struct itw_shard_config *config_in);
 /* Wipes all of the block, and frees it if it is ours. */
 void itwi_shard_free(struct itwi_shard *);
 

@@ -102,7 +102,8 @@ static void read_secure(struct itw_reflector_packet *out, const uint8_t *p)
   out->sender_ttl = p[80];
 }
 
-itw_status itw_reflector_packet_read(struct itw_reflector_packet *out, uint32_t secure, const uint8_t *octets, size_t len)
+itw_status itw_reflector_packet_read(struct itw_reflector_packet *out, uint32_t secure, const uint8_t *octets,
+                                     size_t len)
 {
   if (len < (secure ? (size_t)REFLECTOR_BODY : (size_t)ITW_REFLECTOR_OPEN)) return ITW_ERR_SHORT;
   if (secure)

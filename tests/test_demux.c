@@ -115,6 +115,11 @@ static void the_most_specific_wins(void **state)
   assert_int_equal(itwi_demux_find(&b->demux, &other_r, &other_l), 3);
   assert_int_equal(itwi_demux_find(&b->demux, &r, &other_port), ITWI_NOBODY);
   assert_int_equal(itwi_demux_find(&b->demux, &r, &other_scope), ITWI_NOBODY);
+  for (uint16_t n = 1; n < 100; n++) { /* some of them are hashed like the right ones */
+    const struct itw_addr scope = v4(2, 862, 7u + n), port = v4(2, (uint16_t)(862 + n), 7);
+    assert_int_equal(itwi_demux_find(&b->demux, &r, &scope), ITWI_NOBODY);
+    assert_int_equal(itwi_demux_find(&b->demux, &r, &port), ITWI_NOBODY);
+  }
   assert_int_equal(itwi_demux_find(&b->demux, &r, &host), 1); /* the packet's address isn't known */
   assert_int_equal(itwi_demux_find(&b->demux, &other_r, &host), 3);
 
@@ -160,7 +165,8 @@ static void like_a_list(void **state)
   for (unsigned turn = 0; turn < 100000; turn++) {
     x = x * 1664525u + 1013904223u;
     const uint32_t slot = x >> 8 & (SLOTS / 8 - 1);
-    const struct itw_addr r = x >> 31 ? v4((uint8_t)(x >> 24 & 7), (uint16_t)(x >> 16 & 7), 0) : v6((uint8_t)(x >> 24 & 7), 9, 1);
+    const struct itw_addr r =
+        x >> 31 ? v4((uint8_t)(x >> 24 & 7), (uint16_t)(x >> 16 & 7), 0) : v6((uint8_t)(x >> 24 & 7), 9, 1);
     const struct itw_addr l = x >> 31 ? v4(1, 862, 0) : v6(2, 862, 1);
     const uint32_t there = naive(b, &r, &l);
     assert_int_equal(itwi_demux_find(&b->demux, &r, &l), there);
@@ -211,9 +217,12 @@ static void regular_addresses_spread(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(heads_are_enough),       cmocka_unit_test(every_part_counts),
-      cmocka_unit_test(the_most_specific_wins), cmocka_unit_test(what_is_left_open_is_cleared),
-      cmocka_unit_test(like_a_list),            cmocka_unit_test(regular_addresses_spread),
+      cmocka_unit_test(heads_are_enough),
+      cmocka_unit_test(every_part_counts),
+      cmocka_unit_test(the_most_specific_wins),
+      cmocka_unit_test(what_is_left_open_is_cleared),
+      cmocka_unit_test(like_a_list),
+      cmocka_unit_test(regular_addresses_spread),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

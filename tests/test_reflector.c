@@ -254,8 +254,8 @@ static void items_outside_of_the_buffer(void **state)
   struct bed b = bed_new(ITW_MODE_AUTH);
   static const struct {
     uint32_t off, len, cap;
-  } wrong[] = {{0, 113, 112}, {0, 112, 113}, {1, 112, 112}, {113, 0, 0}, {UINT32_MAX, 112, 112}, {0, UINT32_MAX, 112},
-               {112, 1, 0},   {8, UINT32_MAX - 7, 1}};
+  } wrong[] = {{0, 113, 112},          {0, 112, 113},        {1, 112, 112}, {113, 0, 0},
+               {UINT32_MAX, 112, 112}, {0, UINT32_MAX, 112}, {112, 1, 0},   {8, UINT32_MAX - 7, 1}};
   struct plane_guard g = plane_guard(112);
   struct itw_packet item;
   (void)state;
@@ -417,7 +417,7 @@ static void refwait(void **state)
   b.id = add_started(b.r, &b.session, 5, start);
   assert_true(itw_reflector_deadline(b.r) == start + wait);
   assert_int_equal(take_at(&b, start + 10 * SECOND), ITW_OK);
-  assert_int_equal(forged_at(&b, start + 20 * SECOND), ITW_ERR_HMAC);  /* keeps nothing alive */
+  assert_int_equal(forged_at(&b, start + 20 * SECOND), ITW_ERR_HMAC);     /* keeps nothing alive */
   assert_true(itw_reflector_deadline(b.r) <= start + 10 * SECOND + wait); /* may be early */
   assert_int_equal(itw_reflector_ended(b.r, &id, &user, &why, start + wait), ITW_EMPTY);
   assert_true(itw_reflector_deadline(b.r) == start + 10 * SECOND + wait);
@@ -580,14 +580,16 @@ static uint8_t *burst(uint32_t contexts, size_t stride)
     if (n % 13 == 5) octets[n * 256] ^= 1;
     memcpy(items + n * stride, &item, sizeof item);
   }
-  assert_int_equal(itw_reflector_take(r, octets, (size_t)MIXED * TURNS * 256, (void *)items, stride, MIXED * TURNS, 1), ITW_OK);
+  assert_int_equal(itw_reflector_take(r, octets, (size_t)MIXED * TURNS * 256, (void *)items, stride, MIXED * TURNS, 1),
+                   ITW_OK);
   for (uint32_t n = 0; n < MIXED * TURNS; n++) {
     struct itw_packet item;
     memcpy(&item, items + n * stride, sizeof item);
     item.sent = n;
     memcpy(items + n * stride, &item, sizeof item);
   }
-  assert_int_equal(itw_reflector_reply(r, octets, (size_t)MIXED * TURNS * 256, (void *)items, stride, MIXED * TURNS), ITW_OK);
+  assert_int_equal(itw_reflector_reply(r, octets, (size_t)MIXED * TURNS * 256, (void *)items, stride, MIXED * TURNS),
+                   ITW_OK);
   for (uint32_t n = 0; n < MIXED * TURNS; n++) {
     const uint32_t i = n * 17 % MIXED;
     struct itw_packet item;

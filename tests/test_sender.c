@@ -446,9 +446,10 @@ static void window_like_a_table(void **state)
     for (uint32_t turn = 0; turn < 20000; turn++) {
       x = x * 1664525u + 1013904223u;
       const uint32_t base = turn / 6, seq = (base + (x >> 16) % (x & 0x700 ? 90 : 400)) % NUMBERS;
-      const uint32_t want = (int64_t)seq > high ? ITW_REPLY_NEW
+      const uint32_t want = (int64_t)seq > high                    ? ITW_REPLY_NEW
                             : high - (int64_t)seq >= (int64_t)size ? ITW_REPLY_LATE
-                            : seen[seq] ? ITW_REPLY_DUPLICATE : ITW_REPLY_REORDERED;
+                            : seen[seq]                            ? ITW_REPLY_DUPLICATE
+                                                                   : ITW_REPLY_REORDERED;
       assert_int_equal(itwi_window_mark(&w, bits, size, seq, NUMBERS), want);
       if ((int64_t)seq > high) high = seq;
       seen[seq] = true;
@@ -504,7 +505,8 @@ static void late(void **state)
 /* Whatever timestamps arrive, their differences are defined. */
 static void any_timestamps(void **state)
 {
-  static const itw_ntp ts[] = {0, 1, INT64_MAX, UINT64_C(1) << 63, (UINT64_C(1) << 63) + 1, UINT64_MAX, UINT64_C(0xeeae740012345678)};
+  static const itw_ntp ts[] = {
+      0, 1, INT64_MAX, UINT64_C(1) << 63, (UINT64_C(1) << 63) + 1, UINT64_MAX, UINT64_C(0xeeae740012345678)};
   enum { N = sizeof ts / sizeof ts[0] };
   struct bed b = bed_new(ITW_MODE_OPEN, 0);
   (void)state;
@@ -512,7 +514,8 @@ static void any_timestamps(void **state)
   send_many(&b, 1);
   for (size_t n = 0; n < N * N * N * N; n++) {
     uint8_t p[ITW_REFLECTOR_OPEN];
-    const struct itw_reflector_packet f = {.error = 1, .sender_time = ts[n % N], .receive_time = ts[n / N % N], .time = ts[n / N / N % N]};
+    const struct itw_reflector_packet f = {
+        .error = 1, .sender_time = ts[n % N], .receive_time = ts[n / N % N], .time = ts[n / N / N % N]};
     struct itw_packet item = plane_reply(&b.info, 0, sizeof p);
     struct itw_reply r;
     assert_int_equal(itw_reflector_packet_write(p, sizeof p, 0, &f), ITW_OK);
@@ -572,7 +575,8 @@ static uint8_t *burst(uint32_t contexts)
     assert_int_equal(itw_reflector_add(r, &far, &s, i, 0), ITW_OK);
     assert_int_equal(itw_reflector_start(r, far, 0), ITW_OK);
   }
-  for (uint32_t k = 0; k < n; k++) items[k] = (struct itw_packet){.id = ids[k * 17 % MIXED], .off = k * 256, .cap = 256};
+  for (uint32_t k = 0; k < n; k++)
+    items[k] = (struct itw_packet){.id = ids[k * 17 % MIXED], .off = k * 256, .cap = 256};
   items[7].id ^= UINT64_C(1) << 40; /* stale */
   items[9].cap = 13;
   assert_int_equal(itw_sender_write(x, octets, room, items, sizeof *items, n), ITW_OK);

@@ -11,10 +11,11 @@
 static void same_octets_on_every_machine(void **state)
 {
   static const uint8_t head[96] = {
-      1, 4, 2, 46, 0, 0, 0, 3, 0, 0, 1, 2, 24, 20, 0, 0, 0, 0, 0, 2, 0x80, 0, 0, 0, 0xee, 0xae, 0x74, 0, 1, 2, 3, 4,
-      0xab, 0xab, 0xab, 0xab, 0xab, 0xab, 0xab, 0xab, 0xab, 0xab, 0xab, 0xab, 0xab, 0xab, 0xab, 0xab,
-      0, 6, 0x9c, 0x41, 0, 0, 0, 9, 0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
-      0, 6, 3, 0x5e, 1, 2, 3, 4, 0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2};
+      1,    4,    2,    46,   0,    0,    0,    3,    0, 0, 1,    2,    24,   20,   0,    0,    0,    0,    0,    2,
+      0x80, 0,    0,    0,    0xee, 0xae, 0x74, 0,    1, 2, 3,    4,    0xab, 0xab, 0xab, 0xab, 0xab, 0xab, 0xab, 0xab,
+      0xab, 0xab, 0xab, 0xab, 0xab, 0xab, 0xab, 0xab, 0, 6, 0x9c, 0x41, 0,    0,    0,    9,    0x20, 1,    0xd,  0xb8,
+      0,    0,    0,    0,    0,    0,    0,    0,    0, 0, 0,    1,    0,    6,    3,    0x5e, 1,    2,    3,    4,
+      0x20, 1,    0xd,  0xb8, 0,    0,    0,    0,    0, 0, 0,    0,    0,    0,    0,    2};
   const uint8_t ip[4] = {0x20, 1, 0xd, 0xb8};
   struct itw_session_info i = plane_info(0, ITW_MODE_ENC), back;
   struct itw_key_pair k = plane_keys(4), keys;
@@ -95,9 +96,24 @@ static void no_reflector_port(struct itw_session_info *i) { i->reflector.port = 
 
 static void refuses_what_is_out_of_range(void **state)
 {
-  static void (*const wrong[])(struct itw_session_info *) = {
-      mode, two_modes, no_mode, mode_256, dialect, no_dialect, padding, dscp, mbz, flags, any_sender_of_twamp, families, family,
-      ipv4_of_16, nobody_of_1, nobodies, no_sender_port, no_reflector_port};
+  static void (*const wrong[])(struct itw_session_info *) = {mode,
+                                                             two_modes,
+                                                             no_mode,
+                                                             mode_256,
+                                                             dialect,
+                                                             no_dialect,
+                                                             padding,
+                                                             dscp,
+                                                             mbz,
+                                                             flags,
+                                                             any_sender_of_twamp,
+                                                             families,
+                                                             family,
+                                                             ipv4_of_16,
+                                                             nobody_of_1,
+                                                             nobodies,
+                                                             no_sender_port,
+                                                             no_reflector_port};
   struct itw_session s, before;
   (void)state;
 

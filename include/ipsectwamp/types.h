@@ -7,8 +7,9 @@
    Objects      itw_conn, itw_server, itw_sender, itw_reflector, itw_keyring are opaque. Each is one block of
                 memory: itw_X_size(config) tells how large, itw_X_init() builds it in the caller's memory (aligned
                 for uint64_t), itw_X_new() in memory from malloc. itw_X_free() wipes it in both cases; memory that
-                was given to itw_X_init() is then the caller's again. Nothing is allocated after that; a crypto
-                backend (OpenSSL) keeps contexts on its own heap, made when the object is made.
+                was given to itw_X_init() is then the caller's again. The library itself allocates nothing after that. A
+                crypto library has a heap of its own: contexts for streams and packets are made there with the object;
+                deriving a key makes some and frees them within the call.
    Threads      An object belongs to one thread at a time, any thread. Arguments that are const may be shared by
                 threads. Objects share nothing with each other, but for what a header names.
    Structs      Versioned ones begin with `uint32_t size`: set it to sizeof the struct (ITW_INIT does), zero the rest.

@@ -105,7 +105,8 @@ static inline struct itw_shard_config plane_config(uint32_t sessions, uint32_t c
 }
 
 /* As it arrives at the reflector, and at the sender. */
-static inline struct itw_packet plane_request(const struct itw_session_info *info, uint32_t off, uint32_t len, uint32_t cap)
+static inline struct itw_packet plane_request(const struct itw_session_info *info, uint32_t off, uint32_t len,
+                                              uint32_t cap)
 {
   struct itw_packet item;
   memset(&item, 0, sizeof item);
@@ -154,7 +155,8 @@ static inline itw_status plane_finish(itw_reflector *r, uint8_t *p, size_t len, 
   const itw_status st = itw_reflector_reply(r, p, len, item, sizeof *item, 1);
   return st == ITW_OK ? item->status : st;
 }
-static inline itw_status plane_read(itw_sender *s, const uint8_t *p, size_t len, struct itw_packet *item, struct itw_reply *reply)
+static inline itw_status plane_read(itw_sender *s, const uint8_t *p, size_t len, struct itw_packet *item,
+                                    struct itw_reply *reply)
 {
   const itw_status st = itw_sender_read(s, p, len, item, sizeof *item, reply, sizeof *reply, 1);
   return st == ITW_OK ? item->status : st;

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef COMMON_PUMP_H
+#define COMMON_PUMP_H
+
+/* Drives one itw_conn over a TCP socket: the loop of <ipsectwamp/conn.h>, on epoll. */
+
+#include "loop.h"
+
+#include <ipsectwamp/conn.h>
+
+struct pump {
+  struct loop *loop;
+  struct watch watch; /* the socket */
+  struct timer timer; /* the connection's deadline */
+  struct job job;     /* slices of PBKDF2 */
+  itw_conn *conn;
+  /* News. The handler may call verbs of the connection, with NULL for the poll: the pump looks again afterwards. */
+  void (*event)(struct pump *, const struct itw_event *);
+  /* It is over: conn is freed and the socket closed. The handler may free the pump. */
+  void (*closed)(struct pump *);
+  void *owner;
+};
+
+/* Takes over a connected socket and its connection; loop, event, closed and owner are set. False: no memory. */
+bool pump_start(struct pump *, int fd, itw_conn *);
+/* To be called after a verb outside of a handler: does what the connection wants now. May end in `closed`. */
+void pump_run(struct pump *);
+/* Closes from our side: what is to be written is written, then `closed` comes from pump_run. In a handler too. */
+void pump_close(struct pump *);
+
+#endif

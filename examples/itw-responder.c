@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* itw-responder: a TWAMP Server and Session-Reflector.
+
+     itw-responder                                      anybody may measure, unauthenticated, port 862
+     itw-responder --keys FILE                          with the passphrases and IKE SAs of FILE
+     itw-responder --keys FILE --scheme root --port 0   with a scheme of draft-ietf-ippm-ipsec-01, on any free port
+
+   One thread serves all: common/loop.c waits, common/pump.c drives each control connection, common/respond.c is the Server
+   and the Session-Reflector. This file reads the options. */
+
+#define _GNU_SOURCE 1
+#include "common/addr.h"
+#include "common/keysfile.h"
+#include "common/names.h"
+#include "common/respond.h"
+
+#include <getopt.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#define PROGRAM "itw-responder"
+
+enum { OK = 0, FAILED = 2, TWAMP_PORT = 862, PADDING_MAX = 65000 };
+enum { OTHER_FDS = 32 }; /* file descriptors that are neither a connection's nor a session's */
+
+static const char usage[] =
+    "usage: " PROGRAM " [OPTION]...\n"
+    "  --bind ADDR             listen on this address (default: all, IPv4 and IPv6)\n"
+    "  --port N                TCP port; 0: any free one (default 862)\n"
+    "  --keys FILE             passphrases, IKE SAs and IPsec SAs\n"
+    "  --scheme S[,S]          psk shared shared-sid root direct ikev2 (default: psk and ikev2, as FILE has keys for them)\n"
+    "  --modes M[,M]           open auth enc mixed (default: auth,enc with keys, open without)\n"
+    "  --fallback              serve clients that use no SA too: by passphrase, if FILE has any, or unauthenticated\n"
+    "  --protocol twamp        the only one for now\n"
+    "  --count N               PBKDF2 iterations that clients are told: a power of 2, at least 1024\n"
+    "  --max-padding N         octets of padding that a session may ask for (default 9000)\n"
+    "  --max-connections N     control connections at a time (default 1000)\n"
+    "  --max-sessions N        test sessions at a time (default 4096)\n"
+    "  --setup SECONDS         how long a client may take to set up (default 60)\n"
+    "  --servwait SECONDS      SERVWAIT: end connections that do nothing for so long (default 900)\n"
+    "  --refwait SECONDS       REFWAIT: end sessions without a packet for so long (default 900)\n";
+
+enum {
+  BIND = 256, PORT, KEYS, SCHEME, MODES, FALLBACK, PROTOCOL, COUNT, MAX_PADDING, MAX_CONNECTIONS, MAX_SESSIONS, SETUP, SERVWAIT,
+  REFWAIT, HELP
+};
+static const struct option options[] = {
+    {"bind", required_argument, NULL, BIND},
+    {"port", required_argument, NULL, PORT},
+    {"keys", required_argument, NULL, KEYS},
+    {"scheme", required_argument, NULL, SCHEME},
+    {"modes", required_argument, NULL, MODES},
+    {"fallback", no_argument, NULL, FALLBACK},
+    {"protocol", required_argument, NULL, PROTOCOL},
+    {"count", required_argument, NULL, COUNT},
+    {"max-padding", required_argument, NULL, MAX_PADDING},
+    {"max-connections", required_argument, NULL, MAX_CONNECTIONS},
+    {"max-sessions", required_argument, NULL, MAX_SESSIONS},
+    {"setup", required_argument, NULL, SETUP},
+    {"servwait", required_argument, NULL, SERVWAIT},
+    {"refwait", required_argument, NULL, REFWAIT},
+    {"help", no_argument, NULL, HELP},
+    {0}};
+
+struct settings {
+  struct respond_config respond;
+  const char *keys_path;
+  uint32_t port;
+  bool fallback;
+};
+
+static int fail(const char *what, const char *why)
+{
+  fprintf(stderr, PROGRAM ": %s%s%s\n", what, *what ? ": " : "", why);
+  return FAILED;
+}
+
+/* --- options ------------------------------------------------------------------------------------------------------- */
+
+/* NULL, or what is wrong with the value. */
+static const char *set(struct settings *s, int name, const char *value)
+{
+  struct respond_config *const r = &s->respond;
+
+  switch (name) {
+  case BIND: r->binds = 1; return addr_parse(&r->bind[0], value) ? NULL : "not an IP address";
+  case PORT: return option_number(&s->port, value, 0, 65535) ? NULL : "not a number from 0 to 65535";
+  case KEYS: s->keys_path = value; return NULL;
+  case SCHEME: return names_schemes(&r->schemes, value) ? NULL : "not a list of psk,shared,shared-sid,root,direct,ikev2";
+  case MODES: return names_modes(&r->modes, value) ? NULL : "not a list of open,auth,enc,mixed";
+  case FALLBACK: s->fallback = true; return NULL;
+  case PROTOCOL:
+    if (!strcmp(value, "owamp")) return "not supported yet";
+    return !strcmp(value, "twamp") ? NULL : "not one of twamp owamp";
+  case COUNT:
+    return option_number(&r->count, value, 1024, 1u << 31) && !(r->count & (r->count - 1)) ? NULL
+                                                                                             : "not a power of 2, at least 1024";
+  case MAX_PADDING: return option_number(&r->max_padding, value, 1, PADDING_MAX) ? NULL : "not a number from 1 to 65000";
+  case MAX_CONNECTIONS: return option_number(&r->connections, value, 1, 1 << 20) ? NULL : "not a number from 1 to 1048576";
+  case MAX_SESSIONS: return option_number(&r->sessions, value, 1, 1 << 20) ? NULL : "not a number from 1 to 1048576";
+  case SETUP: return option_number(&r->setup_s, value, 1, 86400) ? NULL : "not a number of seconds";
+  case SERVWAIT: return option_number(&r->servwait_s, value, 1, 86400) ? NULL : "not a number of seconds";
+  case REFWAIT: return option_number(&r->refwait_s, value, 1, 86400) ? NULL : "not a number of seconds";
+  default: return NULL;
+  }
+}
+
+static bool read_options(struct settings *s, int argc, char **argv)
+{
+  for (int name, index = 0; (name = getopt_long(argc, argv, "", options, &index)) != -1;) {
+    if (name == HELP || name == '?') { /* getopt has said which option it doesn't know */
+      fputs(usage, name == HELP ? stdout : stderr);
+      return false;
+    }
+    const char *const wrong = set(s, name, optarg);
+    if (!wrong) continue;
+    fprintf(stderr, PROGRAM ": --%s %s: %s\n", options[index].name, optarg, wrong);
+    return false;
+  }
+  if (optind == argc) return true;
+  fprintf(stderr, PROGRAM ": what is '%s' for?\n%s", argv[optind], usage);
+  return false;
+}
+
+/* What wasn't said follows from the keys. NULL, or what is missing. */
+static const char *complete(struct settings *s, const struct keys *keys)
+{
+  struct respond_config *const r = &s->respond;
+
+  r->ring = keys->ring;
+  if (!r->schemes) r->schemes = (keys->psks ? (uint32_t)ITW_PSK : 0) | (keys->ike_sas ? (uint32_t)ITW_IKEV2 : 0);
+  if (!r->schemes && keys->child_sas) return "the keys file has IPsec SAs only: say how to use them (--scheme)";
+  if (!r->modes) r->modes = keys->ring ? ITW_MODE_AUTH | ITW_MODE_ENC : ITW_MODE_OPEN;
+  if (!keys->ring && r->modes != ITW_MODE_OPEN) return "all modes but open need --keys";
+  if (!keys->ring) r->schemes = 0;
+  if (s->fallback && (r->schemes & ITW_DRAFT)) {
+    r->legacy_modes = ITW_MODE_OPEN | (keys->psks ? r->modes & (ITW_MODE_AUTH | ITW_MODE_ENC | ITW_MODE_MIXED) : 0);
+    if (keys->psks) r->schemes |= ITW_PSK;
+  } else if (s->fallback) {
+    r->modes |= ITW_MODE_OPEN;
+  }
+  if (!r->binds) {
+    r->binds = 2;
+    r->bind[0].family = 4;
+    r->bind[1].family = 6;
+  }
+  for (unsigned i = 0; i < r->binds; i++)
+    r->bind[i].port = (uint16_t)s->port;
+  return NULL;
+}
+
+/* As many file descriptors as we may have; fewer sessions and connections if those don't do. */
+static void fit_to_limits(struct respond_config *r)
+{
+  struct rlimit limit;
+
+  if (getrlimit(RLIMIT_NOFILE, &limit)) return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)setrlimit(RLIMIT_NOFILE, &limit);
+  if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur < 2 * OTHER_FDS) return;
+  const rlim_t room = limit.rlim_cur - OTHER_FDS;
+  if (r->connections + (rlim_t)r->sessions <= room) return;
+  if (r->connections > room / 2) r->connections = (uint32_t)(room / 2);
+  if (r->sessions > room - r->connections) r->sessions = (uint32_t)(room - r->connections);
+  fprintf(stderr, PROGRAM ": only %ju open files are allowed: at most %u connections and %u sessions\n", (uintmax_t)limit.rlim_cur,
+          r->connections, r->sessions);
+}
+
+/* --- the program --------------------------------------------------------------------------------------------------- */
+
+static int serve(struct loop *loop, const struct respond_config *config)
+{
+  char why[RESPOND_WHY], text[ADDR_TEXT];
+  struct respond *const r = respond_start(loop, config, why);
+
+  if (!r) return fail("", why);
+  for (unsigned i = 0; i < RESPOND_LISTENERS; i++) {
+    const struct itw_addr addr = respond_address(r, i);
+    if (addr.family) printf("listening on %s\n", addr_text(text, &addr));
+  }
+  fflush(stdout);
+  while (!loop_interrupted())
+    loop_turn(loop);
+  respond_summary(r, stdout);
+  respond_free(r);
+  return OK;
+}
+
+int main(int argc, char **argv)
+{
+  struct settings s = {.respond = {.program = PROGRAM, .connections = 1000, .sessions = 4096, .per_connection = 64}, .port = TWAMP_PORT};
+  struct keys keys = {0};
+  struct loop loop;
+  char why[KEYS_WHY];
+
+  setvbuf(stderr, NULL, _IOLBF, 0);
+  if (!read_options(&s, argc, argv)) return FAILED;
+  if (s.keys_path && !keys_read(&keys, s.keys_path, why)) return fail("", why);
+  const char *const missing = complete(&s, &keys);
+  int status = missing ? fail("", missing) : OK;
+  if (!missing) {
+    fit_to_limits(&s.respond);
+    const int error = loop_open(&loop, RESPOND_TIMERS(&s.respond));
+    loop_catch_signals(&loop);
+    status = error ? fail("no event loop", strerror(error)) : serve(&loop, &s.respond);
+    loop_close(&loop);
+  }
+  keys_free(&keys);
+  return status;
+}
