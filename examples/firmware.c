@@ -16,7 +16,16 @@
 #include <sys/random.h>
 #include <time.h>
 
-enum { SESSIONS = 8, KEYS = 4, TOKEN_KEYS = 2, CLIENT_IVS = 8, WINDOW = 32, PACKETS = 5, PACKET_ROOM = 256, PADDING = 64 };
+enum {
+  SESSIONS = 8,
+  KEYS = 4,
+  TOKEN_KEYS = 2,
+  CLIENT_IVS = 8,
+  WINDOW = 32,
+  PACKETS = 5,
+  PACKET_ROOM = 256,
+  PADDING = 64
+};
 enum { PUMP = 7, WIRE = 64, SLICE = 64 }; /* octets at a time, octets in flight, iterations of PBKDF2 a turn */
 
 /* --- the board ----------------------------------------------------------------------------------------------------- */
@@ -91,16 +100,14 @@ static struct wire to_server, to_client;
 static size_t wire_put(struct wire *w, const uint8_t *in, size_t n)
 {
   size_t done = 0;
-  while (done < n && w->head - w->tail < WIRE)
-    w->octets[w->head++ % WIRE] = in[done++];
+  while (done < n && w->head - w->tail < WIRE) w->octets[w->head++ % WIRE] = in[done++];
   return done;
 }
 
 static size_t wire_get(struct wire *w, uint8_t *out, size_t n)
 {
   size_t done = 0;
-  while (done < n && w->tail != w->head)
-    out[done++] = w->octets[w->tail++ % WIRE];
+  while (done < n && w->tail != w->head) out[done++] = w->octets[w->tail++ % WIRE];
   return done;
 }
 
@@ -116,14 +123,16 @@ static bool turn(itw_conn *conn, struct wire *in, struct wire *out, itw_status (
   ITW_INIT(p);
   ITW_INIT(event);
   st = itw_conn_expire(conn, &p, board_mono()); /* fills p; does nothing before the deadline */
-  if (st >= 0 && (p.wants & ITW_WANT_READ)) st = itw_conn_got(conn, &p, wire_get(in, p.in, at_most(p.in_len, PUMP)), board_mono());
+  if (st >= 0 && (p.wants & ITW_WANT_READ))
+    st = itw_conn_got(conn, &p, wire_get(in, p.in, at_most(p.in_len, PUMP)), board_mono());
   while (st >= 0 && (p.wants & ITW_WANT_EVENT)) {
     st = itw_conn_event(conn, &event, &p);
     if (st == ITW_OK) st = on_event(&event);
     if (st >= 0) st = itw_conn_poll(conn, &p);
   }
   if (st >= 0 && (p.wants & ITW_WANT_WORK)) st = itw_conn_work(conn, &p, SLICE, board_mono()); /* the watchdog lives */
-  if (st >= 0 && (p.wants & ITW_WANT_WRITE)) st = itw_conn_sent(conn, &p, wire_put(out, p.out, at_most(p.out_len, PUMP)), board_mono());
+  if (st >= 0 && (p.wants & ITW_WANT_WRITE))
+    st = itw_conn_sent(conn, &p, wire_put(out, p.out, at_most(p.out_len, PUMP)), board_mono());
   if (st < 0) board_log("connection", st);
   return st >= 0 && !(p.wants & ITW_WANT_CLOSE);
 }
@@ -152,7 +161,8 @@ static itw_status on_ready(const struct itw_event *event)
 
   if (st == ITW_OK) st = itw_reflector_add(reflector, &ids[event->slot], &session, event->slot, board_mono());
   itw_session_wipe(&session);
-  return itw_server_answer(server_conn, NULL, event->slot, st == ITW_OK ? ITW_ACCEPT_OK : ITW_ACCEPT_TEMPORARY, board_mono());
+  return itw_server_answer(server_conn, NULL, event->slot, st == ITW_OK ? ITW_ACCEPT_OK : ITW_ACCEPT_TEMPORARY,
+                           board_mono());
 }
 
 static itw_status on_server_event(const struct itw_event *event)
@@ -193,10 +203,12 @@ static itw_status forget_ended(void)
 /* A test packet that came in, octets in packet_octets; true: its reply stands there. */
 static bool reflect(struct itw_packet *p)
 {
-  if (itw_reflector_take(reflector, packet_octets, sizeof packet_octets, p, sizeof *p, 1, board_mono()) < 0) return false;
+  if (itw_reflector_take(reflector, packet_octets, sizeof packet_octets, p, sizeof *p, 1, board_mono()) < 0)
+    return false;
   if (p->status != ITW_OK) return false;
   p->sent = board_wall();
-  return itw_reflector_reply(reflector, packet_octets, sizeof packet_octets, p, sizeof *p, 1) == ITW_OK && p->status == ITW_OK;
+  return itw_reflector_reply(reflector, packet_octets, sizeof packet_octets, p, sizeof *p, 1) == ITW_OK &&
+         p->status == ITW_OK;
 }
 
 static itw_status boot_server(void)
@@ -225,7 +237,8 @@ static itw_status boot_server(void)
     return ITW_ERR_INTERNAL;
   st = itw_server_init(&server, server_memory, sizeof server_memory, &config, NULL);
   if (st == ITW_OK) st = itw_reflector_init(&reflector, reflector_memory, sizeof reflector_memory, &shard);
-  if (st == ITW_OK) st = itw_server_conn_init(server, &server_conn, server_conn_memory, sizeof server_conn_memory, &in, board_mono());
+  if (st == ITW_OK)
+    st = itw_server_conn_init(server, &server_conn, server_conn_memory, sizeof server_conn_memory, &in, board_mono());
   itw_wipe(&in, sizeof in);
   itw_wipe(&shard, sizeof shard);
   return st;
@@ -247,10 +260,20 @@ static itw_status measure_once(void)
   if (st == ITW_OK) st = itw_sender_stamp(sender, packet_octets, sizeof packet_octets, &p, sizeof p, 1);
   if (st != ITW_OK || p.status != ITW_OK) return st < 0 ? st : p.status;
 
-  struct itw_packet there = {.len = p.len, .cap = sizeof packet_octets, .received = board_wall(), .ttl = 255, .remote = p.local, .local = p.remote};
+  struct itw_packet there = {.len = p.len,
+                             .cap = sizeof packet_octets,
+                             .received = board_wall(),
+                             .ttl = 255,
+                             .remote = p.local,
+                             .local = p.remote};
   if (!reflect(&there)) return there.status;
 
-  struct itw_packet back = {.len = there.len, .cap = sizeof packet_octets, .received = board_wall(), .ttl = 255, .remote = there.local, .local = there.remote};
+  struct itw_packet back = {.len = there.len,
+                            .cap = sizeof packet_octets,
+                            .received = board_wall(),
+                            .ttl = 255,
+                            .remote = there.local,
+                            .local = there.remote};
   ITW_INIT(reply);
   st = itw_sender_read(sender, packet_octets, sizeof packet_octets, &back, sizeof back, &reply, sizeof reply, 1);
   if (st != ITW_OK || back.status != ITW_OK) return st < 0 ? st : back.status;
@@ -290,8 +313,7 @@ static itw_status on_client_event(const struct itw_event *event)
   case ITW_EV_UP: return on_up();
   case ITW_EV_ACCEPTED: return on_accepted(event);
   case ITW_EV_STARTED:
-    for (int i = 0; i < PACKETS && st == ITW_OK; i++)
-      st = measure_once();
+    for (int i = 0; i < PACKETS && st == ITW_OK; i++) st = measure_once();
     return st == ITW_OK ? itw_client_stop(client_conn, NULL, board_mono()) : st;
   case ITW_EV_STOPPED: return itw_conn_close(client_conn, NULL, board_mono());
   case ITW_EV_CLOSED: board_log("client: the connection ended", event->status); return ITW_OK;
@@ -317,7 +339,8 @@ static itw_status boot_client(void)
   config.keys = itw_keyring_keys(ring);
   shard.sessions = 1;
   shard.window = WINDOW;
-  if (!board_random(config.random, sizeof config.random) || !board_random(shard.seed, sizeof shard.seed)) return ITW_ERR_INTERNAL;
+  if (!board_random(config.random, sizeof config.random) || !board_random(shard.seed, sizeof shard.seed))
+    return ITW_ERR_INTERNAL;
   st = itw_client_init(&client_conn, client_conn_memory, sizeof client_conn_memory, &config, NULL, board_mono());
   if (st == ITW_OK) st = itw_sender_init(&sender, sender_memory, sizeof sender_memory, &shard);
   itw_wipe(&config, sizeof config);
@@ -334,8 +357,7 @@ static itw_status boot(void)
   itw_status st = itw_keyring_init(&ring, ring_memory, sizeof ring_memory, KEYS, NULL);
 
   if (!board_random(passphrase, sizeof passphrase)) return ITW_ERR_INTERNAL;
-  for (size_t i = 0; i < sizeof passphrase; i++)
-    passphrase[i] = (uint8_t)('a' + passphrase[i] % 26);
+  for (size_t i = 0; i < sizeof passphrase; i++) passphrase[i] = (uint8_t)('a' + passphrase[i] % 26);
   if (st == ITW_OK) st = itw_keyring_add_psk(ring, key_id, sizeof key_id, passphrase, sizeof passphrase);
   itw_wipe(passphrase, sizeof passphrase);
   if (st == ITW_OK) st = boot_server();

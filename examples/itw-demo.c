@@ -75,8 +75,7 @@ static void agree(struct agreed *a)
 static uint64_t spi64(const uint8_t octets[8])
 {
   uint64_t spi = 0;
-  for (int i = 0; i < 8; i++)
-    spi = spi << 8 | octets[i];
+  for (int i = 0; i < 8; i++) spi = spi << 8 | octets[i];
   return spi;
 }
 
@@ -154,8 +153,8 @@ static itw_status make_ring(itw_keyring **out)
 
 static void on_done(void *owner) { *(bool *)owner = true; }
 
-static struct respond *start_responder(struct loop *loop, const struct show *show, itw_keyring *ring, const struct itw_addr *addr,
-                                       char why[RESPOND_WHY])
+static struct respond *start_responder(struct loop *loop, const struct show *show, itw_keyring *ring,
+                                       const struct itw_addr *addr, char why[RESPOND_WHY])
 {
   const struct respond_config config = {.program = PROGRAM,
                                         .bind[0] = *addr,
@@ -169,8 +168,8 @@ static struct respond *start_responder(struct loop *loop, const struct show *sho
   return respond_start(loop, &config, why);
 }
 
-static struct measure *start_client(struct loop *loop, const struct show *show, itw_keyring *ring, const struct itw_addr *peer,
-                                    bool *done, char why[MEASURE_WHY])
+static struct measure *start_client(struct loop *loop, const struct show *show, itw_keyring *ring,
+                                    const struct itw_addr *peer, bool *done, char why[MEASURE_WHY])
 {
   const struct measure_config config = {.peer = *peer,
                                         .ring = show->scheme ? ring : NULL,
@@ -207,8 +206,8 @@ static bool run(struct loop *loop, const struct show *show, itw_keyring *ring, c
   const char *const failure = !m ? why : !done ? "interrupted" : measure_failure(m);
   const bool good = !failure && report->sent == PACKETS && report->rtt.n == PACKETS;
   if (m)
-    printf("%-10s  %-5s  %4ju  %8zu  %7.1f us  %s\n", scheme, itw_mode_name(show->mode), (uintmax_t)report->sent, report->rtt.n,
-           (double)report_summary(&report->rtt).median / 1e3, show->keys);
+    printf("%-10s  %-5s  %4ju  %8zu  %7.1f us  %s\n", scheme, itw_mode_name(show->mode), (uintmax_t)report->sent,
+           report->rtt.n, (double)report_summary(&report->rtt).median / 1e3, show->keys);
   if (failure) fprintf(stderr, PROGRAM ": %s, %s: %s\n", scheme, itw_mode_name(show->mode), failure);
   measure_free(m);
   respond_free(r);
@@ -230,8 +229,7 @@ static int run_all(const struct itw_addr *addr)
   const itw_status st = make_ring(&ring);
   if (st < 0) fail("no keys", itw_status_text(st));
   if (st >= 0) printf("scheme      mode   sent  received  median RTT  its keys come from\n");
-  for (unsigned i = 0; st >= 0 && i < all && !loop_interrupted(); i++)
-    good += run(&loop, &shows[i], ring, addr);
+  for (unsigned i = 0; st >= 0 && i < all && !loop_interrupted(); i++) good += run(&loop, &shows[i], ring, addr);
   if (st >= 0) printf("%u of %u measurements worked\n", good, all);
   itw_keyring_free(ring);
   loop_close(&loop);

@@ -26,7 +26,8 @@ static const char usage[] =
     "usage: " PROGRAM " [OPTION]... HOST[:PORT]\n"
     "  --keys FILE         passphrases, IKE SAs and IPsec SAs\n"
     "  --key NAME          which passphrase of FILE (default: the only one)\n"
-    "  --scheme S          psk shared shared-sid root direct ikev2, or psk,ikev2 (default: these, as FILE has keys for them)\n"
+    "  --scheme S          psk shared shared-sid root direct ikev2, or psk,ikev2 (default: these, as FILE has keys for "
+    "them)\n"
     "  --mode MODE         open auth enc mixed (default: enc with keys, open without)\n"
     "  -c COUNT            packets to send; 0: until interrupted (default 10)\n"
     "  -i SECONDS          from packet to packet, at least 0.001 (default 0.1)\n"
@@ -44,19 +45,18 @@ static const char usage[] =
     "exit status: 0 replies came, 1 none came, 2 no session, or it broke\n";
 
 enum { KEYS = 256, KEY, SCHEME, MODE, ZERO, DSCP, MAX_COUNT, CONNECT, FALLBACK, JSON, HELP };
-static const struct option options[] = {
-    {"keys", required_argument, NULL, KEYS},
-    {"key", required_argument, NULL, KEY},
-    {"scheme", required_argument, NULL, SCHEME},
-    {"mode", required_argument, NULL, MODE},
-    {"zero", no_argument, NULL, ZERO},
-    {"dscp", required_argument, NULL, DSCP},
-    {"max-count", required_argument, NULL, MAX_COUNT},
-    {"connect", required_argument, NULL, CONNECT},
-    {"fallback", no_argument, NULL, FALLBACK},
-    {"json", no_argument, NULL, JSON},
-    {"help", no_argument, NULL, HELP},
-    {0}};
+static const struct option options[] = {{"keys", required_argument, NULL, KEYS},
+                                        {"key", required_argument, NULL, KEY},
+                                        {"scheme", required_argument, NULL, SCHEME},
+                                        {"mode", required_argument, NULL, MODE},
+                                        {"zero", no_argument, NULL, ZERO},
+                                        {"dscp", required_argument, NULL, DSCP},
+                                        {"max-count", required_argument, NULL, MAX_COUNT},
+                                        {"connect", required_argument, NULL, CONNECT},
+                                        {"fallback", no_argument, NULL, FALLBACK},
+                                        {"json", no_argument, NULL, JSON},
+                                        {"help", no_argument, NULL, HELP},
+                                        {0}};
 
 struct settings {
   struct measure_config measure;
@@ -87,13 +87,18 @@ static const char *set(struct settings *s, int name, const char *value)
   case KEYS: s->keys_path = value; return NULL;
   case KEY: m->key_id = value; return strlen(value) <= 80 ? NULL : "a name has at most 80 octets";
   case SCHEME:
-    return names_schemes(&m->schemes, value) && one_client(m->schemes) ? NULL
-                                                                       : "not one of psk shared shared-sid root direct ikev2 psk,ikev2";
+    return names_schemes(&m->schemes, value) && one_client(m->schemes)
+               ? NULL
+               : "not one of psk shared shared-sid root direct ikev2 psk,ikev2";
   case MODE: return names_modes(&s->mode, value) && one_mode(s->mode) ? NULL : "not one of open auth enc mixed";
   case 'c': return option_number(&m->count, value, 0, 1u << 31) ? NULL : "not a number";
-  case 'i': return option_seconds(&m->interval_ns, value, 0.001, 86400) ? NULL : "not a number of seconds, at least 0.001";
-  case 's': s->padded = true; return option_number(&m->padding, value, 0, PADDING_MAX) ? NULL : "not a number from 0 to 65000";
-  case 'W': return option_seconds(&m->timeout_ns, value, 0.001, 899) ? NULL : "not a number of seconds from 0.001 to 899";
+  case 'i':
+    return option_seconds(&m->interval_ns, value, 0.001, 86400) ? NULL : "not a number of seconds, at least 0.001";
+  case 's':
+    s->padded = true;
+    return option_number(&m->padding, value, 0, PADDING_MAX) ? NULL : "not a number from 0 to 65000";
+  case 'W':
+    return option_seconds(&m->timeout_ns, value, 0.001, 899) ? NULL : "not a number of seconds from 0.001 to 899";
   case ZERO: m->zero_padding = true; return NULL;
   case DSCP: return option_number(&m->dscp, value, 0, 63) ? NULL : "not a number from 0 to 63";
   case MAX_COUNT: return option_number(&m->max_count, value, 1024, 1u << 31) ? NULL : "not a number, at least 1024";
@@ -139,7 +144,8 @@ static bool read_options(struct settings *s, int argc, char **argv)
 /* Padding with which a packet is as long as its reply (RFC 5357 §4.2.1). */
 static uint32_t equal_padding(uint32_t mode)
 {
-  return mode == ITW_MODE_OPEN || mode == ITW_MODE_MIXED ? ITW_REFLECTOR_OPEN - ITW_SENDER_OPEN : ITW_REFLECTOR_SECURE - ITW_SENDER_SECURE;
+  return mode == ITW_MODE_OPEN || mode == ITW_MODE_MIXED ? ITW_REFLECTOR_OPEN - ITW_SENDER_OPEN
+                                                         : ITW_REFLECTOR_SECURE - ITW_SENDER_SECURE;
 }
 
 /* What wasn't said follows from the keys. NULL, or what is missing. */
@@ -149,7 +155,8 @@ static const char *complete(struct settings *s, const struct keys *keys)
 
   m->ring = keys->ring;
   if (!m->schemes && (m->key_id || keys->psks)) m->schemes |= ITW_PSK;
-  if (!(m->schemes & ~(uint32_t)ITW_PSK) && !m->key_id && keys->ike_sas && m->schemes != ITW_PSK) m->schemes |= ITW_IKEV2;
+  if (!(m->schemes & ~(uint32_t)ITW_PSK) && !m->key_id && keys->ike_sas && m->schemes != ITW_PSK)
+    m->schemes |= ITW_IKEV2;
   if (!m->schemes && keys->child_sas) return "the keys file has IPsec SAs only: say how to use them (--scheme)";
   if (!s->mode) s->mode = keys->ring ? ITW_MODE_ENC : ITW_MODE_OPEN;
   if (!keys->ring && s->mode != ITW_MODE_OPEN) return "all modes but open need --keys";
@@ -161,7 +168,9 @@ static const char *complete(struct settings *s, const struct keys *keys)
   if (s->fallback && (m->key_id || keys->psks == 1)) m->flags |= ITW_CLIENT_FALLBACK_PSK;
   const bool wants_psk = s->mode != ITW_MODE_OPEN && (m->schemes & ITW_PSK);
   if (!m->key_id && keys->psks == 1) m->key_id = keys->last_psk;
-  if (wants_psk && !m->key_id) return keys->psks ? "the keys file has several passphrases: say which one (--key)" : "the keys file has no passphrase";
+  if (wants_psk && !m->key_id)
+    return keys->psks ? "the keys file has several passphrases: say which one (--key)"
+                      : "the keys file has no passphrase";
   return NULL;
 }
 

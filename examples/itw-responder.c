@@ -28,7 +28,8 @@ static const char usage[] =
     "  --bind ADDR             listen on this address (default: all, IPv4 and IPv6)\n"
     "  --port N                TCP port; 0: any free one (default 862)\n"
     "  --keys FILE             passphrases, IKE SAs and IPsec SAs\n"
-    "  --scheme S[,S]          psk shared shared-sid root direct ikev2 (default: psk and ikev2, as FILE has keys for them)\n"
+    "  --scheme S[,S]          psk shared shared-sid root direct ikev2 (default: psk and ikev2, as FILE has keys for "
+    "them)\n"
     "  --modes M[,M]           open auth enc mixed (default: auth,enc with keys, open without)\n"
     "  --fallback              serve clients that use no SA too: by passphrase, if FILE has any, or unauthenticated\n"
     "  --protocol twamp        the only one for now\n"
@@ -41,26 +42,38 @@ static const char usage[] =
     "  --refwait SECONDS       REFWAIT: end sessions without a packet for so long (default 900)\n";
 
 enum {
-  BIND = 256, PORT, KEYS, SCHEME, MODES, FALLBACK, PROTOCOL, COUNT, MAX_PADDING, MAX_CONNECTIONS, MAX_SESSIONS, SETUP, SERVWAIT,
-  REFWAIT, HELP
+  BIND = 256,
+  PORT,
+  KEYS,
+  SCHEME,
+  MODES,
+  FALLBACK,
+  PROTOCOL,
+  COUNT,
+  MAX_PADDING,
+  MAX_CONNECTIONS,
+  MAX_SESSIONS,
+  SETUP,
+  SERVWAIT,
+  REFWAIT,
+  HELP
 };
-static const struct option options[] = {
-    {"bind", required_argument, NULL, BIND},
-    {"port", required_argument, NULL, PORT},
-    {"keys", required_argument, NULL, KEYS},
-    {"scheme", required_argument, NULL, SCHEME},
-    {"modes", required_argument, NULL, MODES},
-    {"fallback", no_argument, NULL, FALLBACK},
-    {"protocol", required_argument, NULL, PROTOCOL},
-    {"count", required_argument, NULL, COUNT},
-    {"max-padding", required_argument, NULL, MAX_PADDING},
-    {"max-connections", required_argument, NULL, MAX_CONNECTIONS},
-    {"max-sessions", required_argument, NULL, MAX_SESSIONS},
-    {"setup", required_argument, NULL, SETUP},
-    {"servwait", required_argument, NULL, SERVWAIT},
-    {"refwait", required_argument, NULL, REFWAIT},
-    {"help", no_argument, NULL, HELP},
-    {0}};
+static const struct option options[] = {{"bind", required_argument, NULL, BIND},
+                                        {"port", required_argument, NULL, PORT},
+                                        {"keys", required_argument, NULL, KEYS},
+                                        {"scheme", required_argument, NULL, SCHEME},
+                                        {"modes", required_argument, NULL, MODES},
+                                        {"fallback", no_argument, NULL, FALLBACK},
+                                        {"protocol", required_argument, NULL, PROTOCOL},
+                                        {"count", required_argument, NULL, COUNT},
+                                        {"max-padding", required_argument, NULL, MAX_PADDING},
+                                        {"max-connections", required_argument, NULL, MAX_CONNECTIONS},
+                                        {"max-sessions", required_argument, NULL, MAX_SESSIONS},
+                                        {"setup", required_argument, NULL, SETUP},
+                                        {"servwait", required_argument, NULL, SERVWAIT},
+                                        {"refwait", required_argument, NULL, REFWAIT},
+                                        {"help", no_argument, NULL, HELP},
+                                        {0}};
 
 struct settings {
   struct respond_config respond;
@@ -86,17 +99,21 @@ static const char *set(struct settings *s, int name, const char *value)
   case BIND: r->binds = 1; return addr_parse(&r->bind[0], value) ? NULL : "not an IP address";
   case PORT: return option_number(&s->port, value, 0, 65535) ? NULL : "not a number from 0 to 65535";
   case KEYS: s->keys_path = value; return NULL;
-  case SCHEME: return names_schemes(&r->schemes, value) ? NULL : "not a list of psk,shared,shared-sid,root,direct,ikev2";
+  case SCHEME:
+    return names_schemes(&r->schemes, value) ? NULL : "not a list of psk,shared,shared-sid,root,direct,ikev2";
   case MODES: return names_modes(&r->modes, value) ? NULL : "not a list of open,auth,enc,mixed";
   case FALLBACK: s->fallback = true; return NULL;
   case PROTOCOL:
     if (!strcmp(value, "owamp")) return "not supported yet";
     return !strcmp(value, "twamp") ? NULL : "not one of twamp owamp";
   case COUNT:
-    return option_number(&r->count, value, 1024, 1u << 31) && !(r->count & (r->count - 1)) ? NULL
-                                                                                             : "not a power of 2, at least 1024";
-  case MAX_PADDING: return option_number(&r->max_padding, value, 1, PADDING_MAX) ? NULL : "not a number from 1 to 65000";
-  case MAX_CONNECTIONS: return option_number(&r->connections, value, 1, 1 << 20) ? NULL : "not a number from 1 to 1048576";
+    return option_number(&r->count, value, 1024, 1u << 31) && !(r->count & (r->count - 1))
+               ? NULL
+               : "not a power of 2, at least 1024";
+  case MAX_PADDING:
+    return option_number(&r->max_padding, value, 1, PADDING_MAX) ? NULL : "not a number from 1 to 65000";
+  case MAX_CONNECTIONS:
+    return option_number(&r->connections, value, 1, 1 << 20) ? NULL : "not a number from 1 to 1048576";
   case MAX_SESSIONS: return option_number(&r->sessions, value, 1, 1 << 20) ? NULL : "not a number from 1 to 1048576";
   case SETUP: return option_number(&r->setup_s, value, 1, 86400) ? NULL : "not a number of seconds";
   case SERVWAIT: return option_number(&r->servwait_s, value, 1, 86400) ? NULL : "not a number of seconds";
@@ -144,8 +161,7 @@ static const char *complete(struct settings *s, const struct keys *keys)
     r->bind[0].family = 4;
     r->bind[1].family = 6;
   }
-  for (unsigned i = 0; i < r->binds; i++)
-    r->bind[i].port = (uint16_t)s->port;
+  for (unsigned i = 0; i < r->binds; i++) r->bind[i].port = (uint16_t)s->port;
   return NULL;
 }
 
@@ -162,8 +178,8 @@ static void fit_to_limits(struct respond_config *r)
   if (r->connections + (rlim_t)r->sessions <= room) return;
   if (r->connections > room / 2) r->connections = (uint32_t)(room / 2);
   if (r->sessions > room - r->connections) r->sessions = (uint32_t)(room - r->connections);
-  fprintf(stderr, PROGRAM ": only %ju open files are allowed: at most %u connections and %u sessions\n", (uintmax_t)limit.rlim_cur,
-          r->connections, r->sessions);
+  fprintf(stderr, PROGRAM ": only %ju open files are allowed: at most %u connections and %u sessions\n",
+          (uintmax_t)limit.rlim_cur, r->connections, r->sessions);
 }
 
 /* --- the program --------------------------------------------------------------------------------------------------- */
@@ -179,8 +195,7 @@ static int serve(struct loop *loop, const struct respond_config *config)
     if (addr.family) printf("listening on %s\n", addr_text(text, &addr));
   }
   fflush(stdout);
-  while (!loop_interrupted())
-    loop_turn(loop);
+  while (!loop_interrupted()) loop_turn(loop);
   respond_summary(r, stdout);
   respond_free(r);
   return OK;
@@ -188,7 +203,8 @@ static int serve(struct loop *loop, const struct respond_config *config)
 
 int main(int argc, char **argv)
 {
-  struct settings s = {.respond = {.program = PROGRAM, .connections = 1000, .sessions = 4096, .per_connection = 64}, .port = TWAMP_PORT};
+  struct settings s = {.respond = {.program = PROGRAM, .connections = 1000, .sessions = 4096, .per_connection = 64},
+                       .port = TWAMP_PORT};
   struct keys keys = {0};
   struct loop loop;
   char why[KEYS_WHY];

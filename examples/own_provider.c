@@ -292,7 +292,8 @@ static bool drive(struct world *w, int end)
 
   ITW_INIT(p);
   ITW_INIT(event);
-  for (st = itw_conn_poll(conn, &p); st >= 0 && (p.wants & (ITW_WANT_EVENT | ITW_WANT_WRITE)); st = itw_conn_poll(conn, &p)) {
+  for (st = itw_conn_poll(conn, &p); st >= 0 && (p.wants & (ITW_WANT_EVENT | ITW_WANT_WRITE));
+       st = itw_conn_poll(conn, &p)) {
     if (p.wants & ITW_WANT_EVENT) {
       st = itw_conn_event(conn, &event, NULL);
       if (st == ITW_OK) st = on_event(w, end, &event);
@@ -312,7 +313,8 @@ static void on_readable(struct world *w, int end)
   ITW_INIT(p);
   if (itw_conn_poll(w->conn[end], &p) < 0 || !p.in_len) return;
   const ssize_t n = recv(w->fd[end], p.in, p.in_len, 0);
-  const itw_status st = n > 0 ? itw_conn_got(w->conn[end], NULL, (size_t)n, mono()) : itw_conn_eof(w->conn[end], NULL, mono());
+  const itw_status st =
+      n > 0 ? itw_conn_got(w->conn[end], NULL, (size_t)n, mono()) : itw_conn_eof(w->conn[end], NULL, mono());
   if (st < 0) printf("reading: %s\n", itw_status_text(st));
 }
 
@@ -359,7 +361,8 @@ static void run_connections(struct world *w)
 static itw_status open_connections(struct world *w, uint32_t scheme, uint32_t mode)
 {
   const struct itw_keys keys = {&daemon_ops, &w->daemon};
-  const struct itw_addr here = {.family = 4, .port = 40000, .ip = {192, 0, 2, 1}}, there = {.family = 4, .port = 862, .ip = {192, 0, 2, 2}};
+  const struct itw_addr here = {.family = 4, .port = 40000, .ip = {192, 0, 2, 1}},
+                        there = {.family = 4, .port = 862, .ip = {192, 0, 2, 2}};
   struct itw_client_config client;
   struct itw_server_config server;
   struct itw_incoming in;

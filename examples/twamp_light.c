@@ -136,8 +136,8 @@ static void read_one(itw_sender *sender, const struct itw_addr *local, int fd)
   ITW_INIT(reply);
   check("itw_sender_read", itw_sender_read(sender, octets, sizeof octets, &p, sizeof p, &reply, sizeof reply, 1));
   check("reading", p.status);
-  printf("seq %" PRIu32 "  rtt %" PRId64 " us  there %" PRId64 " us  back %" PRId64 " us\n", reply.seq, reply.rtt_ns / 1000,
-         reply.there_ns / 1000, reply.back_ns / 1000);
+  printf("seq %" PRIu32 "  rtt %" PRId64 " us  there %" PRId64 " us  back %" PRId64 " us\n", reply.seq,
+         reply.rtt_ns / 1000, reply.there_ns / 1000, reply.back_ns / 1000);
 }
 
 /* --- the session --------------------------------------------------------------------------------------------------- */

@@ -172,20 +172,13 @@ static bool is_named(const struct itw_conn *c, const struct itw_sa *sa)
          (uint32_t)sa->spi_r == c->greeting.spi_r;
 }
 
-/* Why the SA of the greeting won't do. One that fits no mode, when there was no mode to fit, is not at fault. */
-static itw_status no_sa(const struct itw_conn *c, const struct itw_answer *n)
-{
-  if (n->why == ITW_ERR_SA_UNFIT && !c->asking.ask.modes) return ITW_ERR_MODE;
-  return n->why < 0 ? n->why : ITW_ERR_SA_MISMATCH;
-}
-
 static void on_selected(struct itw_conn *c, const struct itw_answer *n)
 {
   uint32_t scheme = c->asking.ask.schemes;
   uint32_t mode;
   itw_status why = itwi_answer_why(&c->asking.ask, n);
   if (n->kind == ITW_ANS_NONE && itwi_is_draft(scheme)) {
-    itwi_conn_fail(c, no_sa(c, n), 0);
+    itwi_conn_fail(c, n->why < 0 ? n->why : ITW_ERR_SA_MISMATCH, 0);
   } else if (n->kind == ITW_ANS_NONE && why == ITW_ERR_KEY_PROVIDER) {
     itwi_conn_fail(c, why, 0); /* that is not the same as having no SA */
   } else if (n->kind == ITW_ANS_NONE && c->u.client.schemes & ITW_PSK) {

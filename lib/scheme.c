@@ -84,8 +84,10 @@ itw_status itwi_mode_choice(struct itwi_choice *out, const struct itwi_policy *p
     *out = (struct itwi_choice){0, security};
     return ITW_OK;
   }
-  *out = (struct itwi_choice){mode & ITWI_BIT_IKEV2 ? ITW_IKEV2 : ITW_PSK, security};
-  return out->scheme & p->schemes ? ITW_OK : ITW_ERR_MODE;
+  uint32_t scheme = mode & ITWI_BIT_IKEV2 ? ITW_IKEV2 : ITW_PSK;
+  if (!(scheme & p->schemes)) return ITW_ERR_MODE;
+  *out = (struct itwi_choice){scheme, security};
+  return ITW_OK;
 }
 
 uint32_t itwi_mode_field(const struct itwi_choice *c)

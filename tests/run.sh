@@ -14,6 +14,9 @@ if [ -f "$build/build.ninja" ]; then
 else
   quietly "$build/setup.log" meson setup "$build"
 fi
-quietly "$build/build.log" ninja -C "$build"
+if ! quietly "$build/build.log" ninja -C "$build"; then
+  echo '0 passed, 1 failed, 0 skipped'
+  exit 1
+fi
 meson test -C "$build" --no-rebuild --print-errorlogs "$@" | grep -vE '^(ninja: |$)|^Full log' || true
 python3 tests/tally.py "$build"

@@ -114,7 +114,9 @@ static bool split(const char *text, const char **host, size_t *host_len, const c
 
 const char *addr_resolve(struct itw_addr *out, const char *text, uint16_t default_port, unsigned family)
 {
-  const struct addrinfo hints = {.ai_family = family == 4 ? AF_INET : family == 6 ? AF_INET6 : AF_UNSPEC,
+  const struct addrinfo hints = {.ai_family = family == 4   ? AF_INET
+                                              : family == 6 ? AF_INET6
+                                                            : AF_UNSPEC,
                                  .ai_socktype = SOCK_STREAM,
                                  .ai_flags = AI_ADDRCONFIG};
   struct addrinfo *list;

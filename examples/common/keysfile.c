@@ -18,22 +18,47 @@ enum { PSK = 1, IKE = 2, CHILD = 4 }; /* kinds of section */
 
 /* The keys that a section may have, and in which kinds. */
 enum key {
-  PASSPHRASE, PASSPHRASE_HEX, SPI_I, SPI_R, PRF, SKEYSEED, SK_D, NI, NR, G_IR, PROTOCOL, KEYMAT, ENCR, INTEG, ENCR_KEY,
-  INTEG_KEY, PEER, SCHEMES, KEYS
+  PASSPHRASE,
+  PASSPHRASE_HEX,
+  SPI_I,
+  SPI_R,
+  PRF,
+  SKEYSEED,
+  SK_D,
+  NI,
+  NR,
+  G_IR,
+  PROTOCOL,
+  KEYMAT,
+  ENCR,
+  INTEG,
+  ENCR_KEY,
+  INTEG_KEY,
+  PEER,
+  SCHEMES,
+  KEYS
 };
 static const struct {
   const char *name;
   unsigned kinds;
-} key_table[KEYS] = {
-    [PASSPHRASE] = {"passphrase", PSK}, [PASSPHRASE_HEX] = {"passphrase-hex", PSK},
-    [SPI_I] = {"spi-i", IKE | CHILD},   [SPI_R] = {"spi-r", IKE | CHILD},
-    [PRF] = {"prf", IKE | CHILD},       [SKEYSEED] = {"skeyseed", IKE},
-    [SK_D] = {"sk-d", IKE},             [NI] = {"ni", IKE},
-    [NR] = {"nr", IKE},                 [G_IR] = {"g-ir", IKE},
-    [PROTOCOL] = {"protocol", CHILD},   [KEYMAT] = {"keymat", CHILD},
-    [ENCR] = {"encr", CHILD},           [INTEG] = {"integ", CHILD},
-    [ENCR_KEY] = {"encr-key", CHILD},   [INTEG_KEY] = {"integ-key", CHILD},
-    [PEER] = {"peer", IKE | CHILD},     [SCHEMES] = {"schemes", IKE | CHILD}};
+} key_table[KEYS] = {[PASSPHRASE] = {"passphrase", PSK},
+                     [PASSPHRASE_HEX] = {"passphrase-hex", PSK},
+                     [SPI_I] = {"spi-i", IKE | CHILD},
+                     [SPI_R] = {"spi-r", IKE | CHILD},
+                     [PRF] = {"prf", IKE | CHILD},
+                     [SKEYSEED] = {"skeyseed", IKE},
+                     [SK_D] = {"sk-d", IKE},
+                     [NI] = {"ni", IKE},
+                     [NR] = {"nr", IKE},
+                     [G_IR] = {"g-ir", IKE},
+                     [PROTOCOL] = {"protocol", CHILD},
+                     [KEYMAT] = {"keymat", CHILD},
+                     [ENCR] = {"encr", CHILD},
+                     [INTEG] = {"integ", CHILD},
+                     [ENCR_KEY] = {"encr-key", CHILD},
+                     [INTEG_KEY] = {"integ-key", CHILD},
+                     [PEER] = {"peer", IKE | CHILD},
+                     [SCHEMES] = {"schemes", IKE | CHILD}};
 
 static const struct {
   const char *name;
@@ -43,9 +68,8 @@ static const struct {
 static const struct {
   const char *name;
   uint32_t encr;
-} encr_table[] = {{"aes-cbc", ITW_ENCR_AES_CBC}, {"null", ITW_ENCR_NULL},
-                  {"aes-ctr", ITW_ENCR_AES_CTR}, {"aes-gcm", ITW_ENCR_AEAD},
-                  {"aes-ccm", ITW_ENCR_AEAD},    {"chacha20-poly1305", ITW_ENCR_AEAD},
+} encr_table[] = {{"aes-cbc", ITW_ENCR_AES_CBC}, {"null", ITW_ENCR_NULL},         {"aes-ctr", ITW_ENCR_AES_CTR},
+                  {"aes-gcm", ITW_ENCR_AEAD},    {"aes-ccm", ITW_ENCR_AEAD},      {"chacha20-poly1305", ITW_ENCR_AEAD},
                   {"3des-cbc", ITW_ENCR_OTHER},  {"camellia-cbc", ITW_ENCR_OTHER}};
 
 /* The section that is being read; texts point into the file's octets. */
@@ -106,7 +130,13 @@ static bool need(struct reader *r, enum key k)
   return fail_section(r, what);
 }
 
-static int digit(char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1; }
+static int digit(char c)
+{
+  return c >= '0' && c <= '9'   ? c - '0'
+         : c >= 'a' && c <= 'f' ? c - 'a' + 10
+         : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                : -1;
+}
 
 /* Octets from hex digits; len 0 if the key isn't given. */
 static bool get_hex(struct reader *r, enum key k, uint8_t *out, size_t max, size_t *len)
@@ -132,10 +162,10 @@ static bool get_spi(struct reader *r, enum key k, uint64_t *out, size_t octets)
   size_t len;
 
   if (!need(r, k) || !get_hex(r, k, spi, sizeof spi, &len)) return false;
-  if (len != octets) return fail_key(r, k, octets == 8 ? "an IKE SPI has 16 hex digits" : "an IPsec SPI has 8 hex digits");
+  if (len != octets)
+    return fail_key(r, k, octets == 8 ? "an IKE SPI has 16 hex digits" : "an IPsec SPI has 8 hex digits");
   *out = 0;
-  for (size_t i = 0; i < octets; i++)
-    *out = *out << 8 | spi[i];
+  for (size_t i = 0; i < octets; i++) *out = *out << 8 | spi[i];
   return true;
 }
 
@@ -177,7 +207,8 @@ static bool end_psk(struct reader *r)
   uint8_t octets[256];
   size_t len;
 
-  if (given(r, PASSPHRASE) == given(r, PASSPHRASE_HEX)) return fail_section(r, "needs one of 'passphrase' and 'passphrase-hex'");
+  if (given(r, PASSPHRASE) == given(r, PASSPHRASE_HEX))
+    return fail_section(r, "needs one of 'passphrase' and 'passphrase-hex'");
   if (name_len > 80) return fail_section(r, "the name is longer than 80 octets");
   bool good = get_hex(r, PASSPHRASE_HEX, octets, sizeof octets, &len);
   if (good) {
@@ -195,8 +226,7 @@ static bool end_psk(struct reader *r)
 
 static void store_be64(uint8_t out[8], uint64_t v)
 {
-  for (int i = 7; i >= 0; i--, v >>= 8)
-    out[i] = (uint8_t)v;
+  for (int i = 7; i >= 0; i--, v >>= 8) out[i] = (uint8_t)v;
 }
 
 /* SKEYSEED and SK_d from what the exchange made. */
@@ -248,7 +278,8 @@ static bool end_ike(struct reader *r)
   sa.established = ++r->established;
   const bool good = need(r, PRF) && get_prf(r, PRF, &sa.sa.prf) && get_spi(r, SPI_I, &sa.sa.spi_i, 8) &&
                     get_spi(r, SPI_R, &sa.sa.spi_r, 8) && get_peer(r, &sa.peer, &sa.peer_prefix) &&
-                    get_schemes(r, &sa.schemes) && read_ike_keys(r, &sa) && check(r, itw_keyring_add_ike(r->keys->ring, &sa));
+                    get_schemes(r, &sa.schemes) && read_ike_keys(r, &sa) &&
+                    check(r, itw_keyring_add_ike(r->keys->ring, &sa));
   itw_wipe(&sa, sizeof sa);
   r->keys->ike_sas++;
   return good;
@@ -306,7 +337,8 @@ static bool read_child_keys(struct reader *r, struct itw_child_sa *sa)
   uint8_t encr[32], integ[64];
   size_t keymat_len, encr_len, integ_len;
   bool good = get_hex(r, KEYMAT, sa->keymat, sizeof sa->keymat, &keymat_len) &&
-              get_hex(r, ENCR_KEY, encr, sizeof encr, &encr_len) && get_hex(r, INTEG_KEY, integ, sizeof integ, &integ_len);
+              get_hex(r, ENCR_KEY, encr, sizeof encr, &encr_len) &&
+              get_hex(r, INTEG_KEY, integ, sizeof integ, &integ_len);
 
   if (good && !keymat_len && !encr_len && !integ_len)
     good = fail_section(r, "needs 'keymat', or 'encr-key' and 'integ-key'");
@@ -314,8 +346,9 @@ static bool read_child_keys(struct reader *r, struct itw_child_sa *sa)
   good = good && find_lengths(r, sa, encr_len, integ_len);
   if (good && keymat_len && sa->encr_len <= sizeof sa->encr_key_i && sa->integ_len <= sizeof sa->integ_key_i)
     good = check(r, itw_child_sa_split(sa));
-  if (good && keymat_len && ((encr_len && memcmp(sa->encr_key_i, encr, encr_len)) ||
-                             (integ_len && memcmp(sa->integ_key_i, integ, integ_len))))
+  if (good && keymat_len &&
+      ((encr_len && memcmp(sa->encr_key_i, encr, encr_len)) ||
+       (integ_len && memcmp(sa->integ_key_i, integ, integ_len))))
     good = fail_key(r, KEYMAT, "doesn't begin with encr-key and integ-key");
   if (good && encr_len) memcpy(sa->encr_key_i, encr, encr_len);
   if (good && integ_len) memcpy(sa->integ_key_i, integ, integ_len);
@@ -355,11 +388,9 @@ static bool end_section(struct reader *r)
 /* Cuts blanks off both ends. */
 static char *trim(char *text)
 {
-  while (*text == ' ' || *text == '\t')
-    text++;
+  while (*text == ' ' || *text == '\t') text++;
   size_t n = strlen(text);
-  while (n && strchr(" \t\r", text[n - 1]))
-    text[--n] = 0;
+  while (n && strchr(" \t\r", text[n - 1])) text[--n] = 0;
   return text;
 }
 
@@ -456,8 +487,7 @@ static char *load(const char *path, size_t *len, char why[KEYS_WHY])
 static uint32_t count_sections(const char *text)
 {
   uint32_t n = 0;
-  for (; (text = strchr(text, '[')); text++)
-    n++;
+  for (; (text = strchr(text, '[')); text++) n++;
   return n ? n : 1;
 }
 

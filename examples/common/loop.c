@@ -82,8 +82,7 @@ static void put(struct loop *l, size_t place, struct timer *t)
 static void rise(struct loop *l, size_t i)
 {
   struct timer *const t = l->heap[i];
-  for (; i > 1 && l->heap[i / 2]->at > t->at; i /= 2)
-    put(l, i, l->heap[i / 2]);
+  for (; i > 1 && l->heap[i / 2]->at > t->at; i /= 2) put(l, i, l->heap[i / 2]);
   put(l, i, t);
 }
 

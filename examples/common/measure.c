@@ -130,9 +130,11 @@ static void send_packet(struct measure *m)
   struct itw_packet *const p = burst_clear(&m->burst, 0);
 
   p->id = m->id;
-  if (!check(m, itw_sender_write(m->sender, m->burst.octets, m->burst.size, p, sizeof *p, 1)) || !check(m, p->status)) return;
+  if (!check(m, itw_sender_write(m->sender, m->burst.octets, m->burst.size, p, sizeof *p, 1)) || !check(m, p->status))
+    return;
   p->sent = now_wall();
-  if (!check(m, itw_sender_stamp(m->sender, m->burst.octets, m->burst.size, p, sizeof *p, 1)) || !check(m, p->status)) return;
+  if (!check(m, itw_sender_stamp(m->sender, m->burst.octets, m->burst.size, p, sizeof *p, 1)) || !check(m, p->status))
+    return;
   const int error = udp_send(&m->udp, &m->burst, p);
   if (error && !m->send_error) m->send_error = error; /* the packet counts as lost */
   m->sent++;
@@ -154,12 +156,10 @@ static void on_udp(struct watch *w, uint32_t events)
   (void)events;
 
   const size_t n = udp_receive(&m->udp, &m->burst);
-  for (size_t i = 0; i < n; i++)
-    ITW_INIT(replies[i]);
-  if (check(m, itw_sender_read(m->sender, m->burst.octets, m->burst.size, m->burst.packet, sizeof m->burst.packet[0], replies,
-                               sizeof replies[0], n)))
-    for (size_t i = 0; i < n; i++)
-      take_reply(m, &m->burst.packet[i], &replies[i]);
+  for (size_t i = 0; i < n; i++) ITW_INIT(replies[i]);
+  if (check(m, itw_sender_read(m->sender, m->burst.octets, m->burst.size, m->burst.packet, sizeof m->burst.packet[0],
+                               replies, sizeof replies[0], n)))
+    for (size_t i = 0; i < n; i++) take_reply(m, &m->burst.packet[i], &replies[i]);
   if (m->why[0])
     pump_run(&m->pump);
   else if (m->stage == WAITING && m->answered == m->sent)

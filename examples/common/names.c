@@ -19,8 +19,7 @@ static bool parse_set(uint32_t *set, const char *text, const uint32_t *known, co
   for (*set = 0;; text++) {
     const size_t len = strcspn(text, ",");
     const uint32_t *one = known;
-    while (*one && (strlen(name(*one)) != len || strncmp(name(*one), text, len)))
-      one++;
+    while (*one && (strlen(name(*one)) != len || strncmp(name(*one), text, len))) one++;
     if (!*one) return false;
     *set |= *one;
     text += len;
@@ -41,7 +40,10 @@ static const char *print_set(char text[NAMES_TEXT], uint32_t set, const uint32_t
 
 bool names_schemes(uint32_t *set, const char *text) { return parse_set(set, text, schemes, itw_scheme_name); }
 bool names_modes(uint32_t *set, const char *text) { return parse_set(set, text, modes, itw_mode_name); }
-const char *names_of_schemes(char text[NAMES_TEXT], uint32_t set) { return print_set(text, set, schemes, itw_scheme_name); }
+const char *names_of_schemes(char text[NAMES_TEXT], uint32_t set)
+{
+  return print_set(text, set, schemes, itw_scheme_name);
+}
 const char *names_of_modes(char text[NAMES_TEXT], uint32_t set) { return print_set(text, set, modes, itw_mode_name); }
 
 /* --- keys ---------------------------------------------------------------------------------------------------------- */

@@ -17,8 +17,7 @@ static void hang_up(int fd)
   uint8_t octets[4096];
 
   shutdown(fd, SHUT_WR);
-  for (int i = 0; i < 16 && recv(fd, octets, sizeof octets, MSG_DONTWAIT) > 0; i++)
-    continue;
+  for (int i = 0; i < 16 && recv(fd, octets, sizeof octets, MSG_DONTWAIT) > 0; i++) continue;
   close(fd);
 }
 

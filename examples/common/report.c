@@ -35,8 +35,7 @@ static double square_root(double x)
 {
   double root = x > 1 ? x : 1;
   if (x <= 0) return 0;
-  for (int i = 0; i < 200 && root - x / root > root * 1e-9; i++)
-    root = (root + x / root) / 2;
+  for (int i = 0; i < 200 && root - x / root > root * 1e-9; i++) root = (root + x / root) / 2;
   return root;
 }
 
@@ -52,10 +51,8 @@ struct summary report_summary(struct durations *d)
   s.p95 = percentile(d, 95);
   s.p99 = percentile(d, 99);
   s.max = d->ns[d->n - 1];
-  for (size_t i = 0; i < d->n; i++)
-    s.mean += (double)d->ns[i] / (double)d->n;
-  for (size_t i = 0; i < d->n; i++)
-    squares += ((double)d->ns[i] - s.mean) * ((double)d->ns[i] - s.mean);
+  for (size_t i = 0; i < d->n; i++) s.mean += (double)d->ns[i] / (double)d->n;
+  for (size_t i = 0; i < d->n; i++) squares += ((double)d->ns[i] - s.mean) * ((double)d->ns[i] - s.mean);
   if (d->n > 1) s.stddev = square_root(squares / (double)(d->n - 1));
   return s;
 }
@@ -87,11 +84,13 @@ static double us(int64_t ns) { return (double)ns / 1e3; }
 
 void report_print_reply(FILE *f, const struct itw_reply *reply)
 {
-  static const char *const note[] = {[ITW_REPLY_NEW] = "", [ITW_REPLY_REORDERED] = "  reordered",
-                                     [ITW_REPLY_DUPLICATE] = "  duplicate", [ITW_REPLY_LATE] = "  too late"};
+  static const char *const note[] = {[ITW_REPLY_NEW] = "",
+                                     [ITW_REPLY_REORDERED] = "  reordered",
+                                     [ITW_REPLY_DUPLICATE] = "  duplicate",
+                                     [ITW_REPLY_LATE] = "  too late"};
 
-  fprintf(f, "seq %" PRIu32 "  rtt %.3f ms  there %.3f ms (ttl %u)  back %.3f ms (ttl %u)%s\n", reply->seq, ms(reply->rtt_ns),
-          ms(reply->there_ns), reply->ttl_there, ms(reply->back_ns), reply->ttl_back,
+  fprintf(f, "seq %" PRIu32 "  rtt %.3f ms  there %.3f ms (ttl %u)  back %.3f ms (ttl %u)%s\n", reply->seq,
+          ms(reply->rtt_ns), ms(reply->there_ns), reply->ttl_there, ms(reply->back_ns), reply->ttl_back,
           reply->kind <= ITW_REPLY_LATE ? note[reply->kind] : "");
 }
 
@@ -100,8 +99,8 @@ static void print_durations(FILE *f, const char *title, struct durations *d)
   const struct summary s = report_summary(d);
 
   if (!d->n) return;
-  fprintf(f, "%s min/median/p95/p99/max/mean/stddev %.3f/%.3f/%.3f/%.3f/%.3f/%.3f/%.3f ms, variation %.3f ms\n", title, ms(s.min),
-          ms(s.median), ms(s.p95), ms(s.p99), ms(s.max), s.mean / 1e6, s.stddev / 1e6, ms(s.p95 - s.min));
+  fprintf(f, "%s min/median/p95/p99/max/mean/stddev %.3f/%.3f/%.3f/%.3f/%.3f/%.3f/%.3f ms, variation %.3f ms\n", title,
+          ms(s.min), ms(s.median), ms(s.p95), ms(s.p99), ms(s.max), s.mean / 1e6, s.stddev / 1e6, ms(s.p95 - s.min));
 }
 
 static void print_clock(FILE *f, const char *whose, uint16_t estimate)
@@ -119,8 +118,8 @@ void report_print(FILE *f, struct report *r, const struct report_head *head)
   fprintf(f, "--- %s: TWAMP, mode %s, keys from ", head->peer, itw_mode_name(head->mode));
   fputs(head->scheme ? itw_scheme_name(head->scheme) : "nowhere", f);
   if (head->sa.protocol) fprintf(f, " (%s)", names_of_sa(text, &head->sa));
-  fprintf(f, "\n%" PRIu64 " sent, %zu received, %" PRIu64 " lost, %" PRIu64 " duplicates, %" PRIu64 " reordered", r->sent,
-          r->rtt.n, lost(r), r->duplicates, r->reordered);
+  fprintf(f, "\n%" PRIu64 " sent, %zu received, %" PRIu64 " lost, %" PRIu64 " duplicates, %" PRIu64 " reordered",
+          r->sent, r->rtt.n, lost(r), r->duplicates, r->reordered);
   if (r->late) fprintf(f, ", %" PRIu64 " too late", r->late);
   if (r->auth_failures) fprintf(f, ", %" PRIu64 " forged", r->auth_failures);
   if (r->malformed) fprintf(f, ", %" PRIu64 " malformed", r->malformed);
@@ -131,7 +130,10 @@ void report_print(FILE *f, struct report *r, const struct report_head *head)
   if (r->rtt.n) {
     print_clock(f, "clocks: here", r->error_here);
     print_clock(f, ", there", r->error_there);
-    fputs(synchronised(r->error_here) && synchronised(r->error_there) ? "\n" : ": one-way delays mean nothing, their variation does\n", f);
+    fputs(synchronised(r->error_here) && synchronised(r->error_there)
+              ? "\n"
+              : ": one-way delays mean nothing, their variation does\n",
+          f);
   }
   if (r->broken) fputs("the control connection broke before the end: these results are invalid\n", f);
 }
@@ -156,11 +158,15 @@ static void json_durations(FILE *f, const char *name, struct durations *d)
   const struct summary s = report_summary(d);
 
   if (!d->n) {
-    fprintf(f, ",\"%s\":{\"min\":null,\"median\":null,\"p95\":null,\"p99\":null,\"max\":null,\"mean\":null,\"stddev\":null}", name);
+    fprintf(
+        f,
+        ",\"%s\":{\"min\":null,\"median\":null,\"p95\":null,\"p99\":null,\"max\":null,\"mean\":null,\"stddev\":null}",
+        name);
     return;
   }
-  fprintf(f, ",\"%s\":{\"min\":%.3f,\"median\":%.3f,\"p95\":%.3f,\"p99\":%.3f,\"max\":%.3f,\"mean\":%.3f,\"stddev\":%.3f}", name,
-          us(s.min), us(s.median), us(s.p95), us(s.p99), us(s.max), s.mean / 1e3, s.stddev / 1e3);
+  fprintf(f,
+          ",\"%s\":{\"min\":%.3f,\"median\":%.3f,\"p95\":%.3f,\"p99\":%.3f,\"max\":%.3f,\"mean\":%.3f,\"stddev\":%.3f}",
+          name, us(s.min), us(s.median), us(s.p95), us(s.p99), us(s.max), s.mean / 1e3, s.stddev / 1e3);
 }
 
 static void json_variation(FILE *f, const char *name, struct durations *d)
@@ -189,12 +195,12 @@ void report_print_json(FILE *f, struct report *r, const struct report_head *head
   json_string(f, head->peer);
   if (head->sa.protocol) fprintf(f, ",\"sa\":\"%s\"", names_of_sa(text, &head->sa));
   fputs(",\"sid\":\"", f);
-  for (size_t i = 0; i < sizeof head->sid; i++)
-    fprintf(f, "%02x", head->sid[i]);
-  fprintf(f, "\",\"valid\":%s,\"sent\":%" PRIu64 ",\"received\":%zu,\"lost\":%" PRIu64 ",\"duplicates\":%" PRIu64
+  for (size_t i = 0; i < sizeof head->sid; i++) fprintf(f, "%02x", head->sid[i]);
+  fprintf(f,
+          "\",\"valid\":%s,\"sent\":%" PRIu64 ",\"received\":%zu,\"lost\":%" PRIu64 ",\"duplicates\":%" PRIu64
           ",\"reordered\":%" PRIu64 ",\"late\":%" PRIu64 ",\"auth_failures\":%" PRIu64 ",\"malformed\":%" PRIu64,
-          r->broken ? "false" : "true", r->sent, r->rtt.n, lost(r), r->duplicates, r->reordered, r->late, r->auth_failures,
-          r->malformed);
+          r->broken ? "false" : "true", r->sent, r->rtt.n, lost(r), r->duplicates, r->reordered, r->late,
+          r->auth_failures, r->malformed);
   json_durations(f, "rtt_us", &r->rtt);
   json_durations(f, "there_us", &r->there);
   json_durations(f, "back_us", &r->back);

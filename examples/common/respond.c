@@ -17,21 +17,21 @@
 #include <unistd.h>
 
 enum { CONTEXTS = 1024, PADDING = 9000, ACCEPTS = 16, BACKLOG = 1024 };
-static const uint64_t clock_every = 10 * NS_PER_S;   /* how often the kernel is asked for its clock's quality */
-static const uint64_t pause_ns = 100 * NS_PER_MS;    /* without accepting, when no file descriptor was left */
+static const uint64_t clock_every = 10 * NS_PER_S; /* how often the kernel is asked for its clock's quality */
+static const uint64_t pause_ns = 100 * NS_PER_MS;  /* without accepting, when no file descriptor was left */
 
 /* A test session; `user` of the reflector's packets points to it. */
 struct flow {
   struct respond *owner;
-  struct visit *visit; /* NULL: its connection is gone, it answers for Timeout */
-  struct flow *next;   /* of the same visit */
+  struct visit *visit;        /* NULL: its connection is gone, it answers for Timeout */
+  struct flow *next;          /* of the same visit */
   struct flow *newer, *older; /* of all */
   uint32_t slot;
-  itw_id id;           /* 0: not in the reflector */
+  itw_id id; /* 0: not in the reflector */
   enum { AGREED, RUNNING, STOPPED } state;
   struct udp udp;
   struct watch watch;
-  itw_mono told;       /* when a refused packet was last told of */
+  itw_mono told; /* when a refused packet was last told of */
   uint64_t untold;
 };
 
@@ -63,7 +63,8 @@ struct respond {
 
 /* --- lines on stderr ----------------------------------------------------------------------------------------------- */
 
-__attribute__((format(printf, 3, 4))) static void say(const struct respond *r, const struct itw_addr *who, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static void say(const struct respond *r, const struct itw_addr *who,
+                                                      const char *format, ...)
 {
   char line[512], text[ADDR_TEXT];
   va_list args;
@@ -86,7 +87,8 @@ static void say_packet(struct flow *f, const struct itw_packet *p, itw_mono now)
   if (f->untold) snprintf(more, sizeof more, " (and %" PRIu64 " more before)", f->untold);
   f->told = now;
   f->untold = 0;
-  say(f->owner, &p->remote, "test packet to port %u refused: %s%s", f->udp.local.port, itw_status_text(p->status), more);
+  say(f->owner, &p->remote, "test packet to port %u refused: %s%s", f->udp.local.port, itw_status_text(p->status),
+      more);
 }
 
 /* --- sessions ------------------------------------------------------------------------------------------------------ */
@@ -176,8 +178,7 @@ static struct flow *flow_open(struct visit *v, uint32_t slot, uint16_t port)
 static struct flow *flow_of(const struct visit *v, uint32_t slot)
 {
   struct flow *f = v->flows;
-  while (f && f->slot != slot)
-    f = f->next;
+  while (f && f->slot != slot) f = f->next;
   return f;
 }
 
@@ -250,13 +251,15 @@ static void on_ready(struct visit *v, uint32_t slot)
     return;
   }
   if (f) flow_close(f);
-  refuse(v, slot, itw_status_class(st) == ITW_CLASS_RESOURCE ? ITW_ACCEPT_TEMPORARY : ITW_ACCEPT_INTERNAL, itw_status_text(st));
+  refuse(v, slot, itw_status_class(st) == ITW_CLASS_RESOURCE ? ITW_ACCEPT_TEMPORARY : ITW_ACCEPT_INTERNAL,
+         itw_status_text(st));
 }
 
 static void on_started(struct visit *v)
 {
   for (struct flow *f = v->flows; f; f = f->next)
-    if (f->id && f->state == AGREED && itw_reflector_start(v->owner->reflector, f->id, now_mono()) >= 0) f->state = RUNNING;
+    if (f->id && f->state == AGREED && itw_reflector_start(v->owner->reflector, f->id, now_mono()) >= 0)
+      f->state = RUNNING;
   watch_ends(v->owner);
 }
 
@@ -414,8 +417,7 @@ static bool make_room(struct respond *r)
 {
   struct visit *v = r->oldest;
 
-  while (v && v->up)
-    v = v->newer;
+  while (v && v->up) v = v->newer;
   if (!v) return false;
   r->total.full++;
   say(r, &v->remote, "closed during set-up: too many connections, and this is the oldest of those");
@@ -441,8 +443,7 @@ static void on_listener(struct watch *w, uint32_t events)
       say(r, &who, "refused: too many connections");
       close(fd);
     } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-      for (unsigned k = 0; k < r->config.binds; k++)
-        watch_change(r->loop, &r->listen[k], 0);
+      for (unsigned k = 0; k < r->config.binds; k++) watch_change(r->loop, &r->listen[k], 0);
       timer_set(r->loop, &r->pause, now_mono() + pause_ns);
       return;
     } else if (errno == EAGAIN) {
@@ -455,8 +456,7 @@ static void on_pause_over(struct timer *t, itw_mono now)
 {
   struct respond *const r = t->owner;
   (void)now;
-  for (unsigned k = 0; k < r->config.binds; k++)
-    watch_change(r->loop, &r->listen[k], EPOLLIN);
+  for (unsigned k = 0; k < r->config.binds; k++) watch_change(r->loop, &r->listen[k], EPOLLIN);
 }
 
 static void on_clock(struct timer *t, itw_mono now)
@@ -555,7 +555,8 @@ static bool open_all(struct respond *r, char why[RESPOND_WHY])
   ITW_INIT(detail);
   itw_status st = open_server(r, &detail);
   if (st >= 0) st = open_reflector(r);
-  if (st >= 0 && !burst_open(&r->burst, (size_t)(r->config.max_padding ? r->config.max_padding : PADDING) + ITW_REFLECTOR_SECURE))
+  if (st >= 0 &&
+      !burst_open(&r->burst, (size_t)(r->config.max_padding ? r->config.max_padding : PADDING) + ITW_REFLECTOR_SECURE))
     st = ITW_ERR_MEMORY;
   if (st < 0) {
     snprintf(why, RESPOND_WHY, "%s", st == detail.status && detail.text[0] ? detail.text : itw_status_text(st));
@@ -592,8 +593,7 @@ void respond_free(struct respond *r)
     pump_close(p);
     pump_run(p);
   }
-  while (r->newest_flow)
-    flow_close(r->newest_flow);
+  while (r->newest_flow) flow_close(r->newest_flow);
   for (unsigned i = 0; i < RESPOND_LISTENERS; i++) {
     watch_stop(r->loop, &r->listen[i]);
     if (r->listen[i].fd >= 0) close(r->listen[i].fd);
@@ -623,10 +623,10 @@ void respond_summary(const struct respond *r, FILE *f)
   if (itw_reflector_counts(r->reflector, 0, &c) < 0) return;
   fprintf(f, "connections: %" PRIu64 ", refused %" PRIu64 ", left during set-up %" PRIu64 ", too many %" PRIu64 "\n",
           r->total.connections, r->total.refused, r->total.left, r->total.full);
-  fprintf(f, "sessions: %" PRIu64 ", refused %" PRIu64 ", broken off %" PRIu64 "\n", r->total.sessions, r->total.sessions_refused,
-          r->total.broken);
+  fprintf(f, "sessions: %" PRIu64 ", refused %" PRIu64 ", broken off %" PRIu64 "\n", r->total.sessions,
+          r->total.sessions_refused, r->total.broken);
   fprintf(f,
-          "test packets: %" PRIu64 " received, %" PRIu64 " replied; refused: %" PRIu64 " forged, %" PRIu64 " malformed, %" PRIu64
-          " of no session, %" PRIu64 " early, %" PRIu64 " late\n",
+          "test packets: %" PRIu64 " received, %" PRIu64 " replied; refused: %" PRIu64 " forged, %" PRIu64
+          " malformed, %" PRIu64 " of no session, %" PRIu64 " early, %" PRIu64 " late\n",
           c.received, c.sent, c.auth_failures, c.malformed, c.unknown, c.early, c.late);
 }

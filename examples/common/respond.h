@@ -14,17 +14,17 @@
 enum { RESPOND_LISTENERS = 2, RESPOND_TIMEOUT_MAX_S = 900 };
 
 struct respond_config {
-  const char *program;      /* for the lines on stderr */
+  const char *program;                     /* for the lines on stderr */
   struct itw_addr bind[RESPOND_LISTENERS]; /* port 0: any; the second one gets the same */
   unsigned binds;
-  itw_keyring *ring;        /* NULL: no keys */
-  uint32_t schemes, modes, legacy_modes; /* as in itw_server_config */
-  uint32_t count;           /* PBKDF2; 0: the library's defaults */
-  uint32_t max_padding;     /* 0: 9000 */
+  itw_keyring *ring;                       /* NULL: no keys */
+  uint32_t schemes, modes, legacy_modes;   /* as in itw_server_config */
+  uint32_t count;                          /* PBKDF2; 0: the library's defaults */
+  uint32_t max_padding;                    /* 0: 9000 */
   uint32_t refwait_s, servwait_s, setup_s; /* 0: the library's defaults */
-  uint32_t connections;     /* at a time; when there are more, the oldest one that isn't set up makes room */
-  uint32_t sessions;        /* at a time, over all connections */
-  uint32_t per_connection;  /* sessions of one connection */
+  uint32_t connections;    /* at a time; when there are more, the oldest one that isn't set up makes room */
+  uint32_t sessions;       /* at a time, over all connections */
+  uint32_t per_connection; /* sessions of one connection */
 };
 
 /* Timers that it needs of the loop. */

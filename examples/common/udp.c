@@ -124,8 +124,12 @@ size_t udp_receive(const struct udp *u, struct burst *b)
   memset(msg, 0, sizeof msg);
   for (size_t i = 0; i < BURST; i++) {
     iov[i] = (struct iovec){b->octets + i * b->slot, b->slot};
-    msg[i].msg_hdr = (struct msghdr){.msg_name = &from[i], .msg_namelen = sizeof from[i], .msg_iov = &iov[i], .msg_iovlen = 1,
-                                     .msg_control = &control[i], .msg_controllen = sizeof control[i]};
+    msg[i].msg_hdr = (struct msghdr){.msg_name = &from[i],
+                                     .msg_namelen = sizeof from[i],
+                                     .msg_iov = &iov[i],
+                                     .msg_iovlen = 1,
+                                     .msg_control = &control[i],
+                                     .msg_controllen = sizeof control[i]};
   }
   const int n = recvmmsg(u->fd, msg, BURST, 0, NULL);
   if (n <= 0) return 0;
