@@ -33,8 +33,9 @@ struct itwi_backend {
 itw_status itwi_backend_open(struct itwi_backend *, const void *crypto);
 void itwi_backend_close(struct itwi_backend *);
 /* Called around a run of hot calls, so that the library's error queue is left as found if one of them fails. The
-   backend may be NULL: the queue belongs to the thread, not to it. They may nest. */
-void itwi_backend_enter(const struct itwi_backend *);
+   backend may be NULL: the queue belongs to the thread, not to it. They may nest. false: nothing was in the queue, so
+   itwi_backend_leave may be left out if nothing fails. */
+bool itwi_backend_enter(const struct itwi_backend *);
 void itwi_backend_leave(const struct itwi_backend *);
 
 /* AES-CBC without padding, one direction. */

@@ -16,7 +16,12 @@ itw_status itwi_backend_open(struct itwi_backend *b, const void *crypto)
 }
 
 void itwi_backend_close(struct itwi_backend *b) { memset(b, 0, sizeof *b); }
-void itwi_backend_enter(const struct itwi_backend *b) { (void)b; }
+bool itwi_backend_enter(const struct itwi_backend *b)
+{
+  (void)b;
+  return false;
+}
+
 void itwi_backend_leave(const struct itwi_backend *b) { (void)b; }
 
 itw_status itwi_cbc_open(struct itwi_cbc *c, const struct itwi_backend *b)

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "abi.h"
 #include "crypto.h"
+#include "crypto_openssl_sha1.h"
 
 /* The seam on OpenSSL 3.0 or later: EVP, providers, nothing deprecated. This is the default.
 
    What libcrypto allocates (counted with 3.0): opening does. Keying AES again does only when the key length is another.
-   CBC and the random stream don't. Keying an HMAC again and making an HMAC allocate twice and free twice, because a
-   digest begins, and is copied, in new memory (3.5 copies in place). Keys and keyed states are in libcrypto's heap,
-   which it wipes when it frees them. */
+   CBC, the random stream and HMAC-SHA1 on the default provider's SHA-1 (crypto_openssl_sha1.h) don't. Other HMACs, keyed
+   again or made, allocate twice and free twice, because through EVP a digest begins, and is copied, in new memory. Keys
+   and keyed states are in libcrypto's heap, which it wipes when it frees them. */
 
 #if !defined(ITW_CRYPTO_MBEDTLS) && !defined(ITW_CRYPTO_NONE)
 
@@ -17,20 +18,21 @@
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/provider.h>
 
 const char *itw_crypto_backend(void) { return "openssl"; }
 
 /* What is in itwi_backend.h. The order of the ciphers and digests is used below. */
-enum { LIBCTX, PROPQ, CBC128, CBC192, CBC256, CTR128, SHA1, SHA256, SHA384, SHA512, CMAC, SLOTS };
+enum { LIBCTX, PROPQ, CBC128, CBC192, CBC256, CTR128, SHA1, SHA256, SHA384, SHA512, CMAC, OWN_SHA1, SLOTS };
 _Static_assert(SLOTS <= sizeof((struct itwi_backend *)0)->h / sizeof(void *), "itwi_backend is too small");
 
 static const char *const digest_names[ITWI_DIGESTS] = {"MD5", "SHA1", "SHA2-256", "SHA2-384", "SHA2-512"};
 
 /* ERR_pop_to_mark goes back to the mark; with an empty queue there is none, and it empties the queue again. */
-void itwi_backend_enter(const struct itwi_backend *b)
+bool itwi_backend_enter(const struct itwi_backend *b)
 {
   (void)b;
-  (void)ERR_set_mark();
+  return ERR_set_mark() == 1;
 }
 
 void itwi_backend_leave(const struct itwi_backend *b)
@@ -55,6 +57,12 @@ static EVP_CIPHER *fetch_cipher(const struct itwi_backend *b, const char *name)
 
 /* Without AES-CBC, AES-CTR and SHA-1 there is no O/TWAMP. The others only some PRFs need: a provider that lacks one is
    found out when it is asked for. MD5 is not even looked up before, FIPS providers don't have it. */
+static bool is_default_provider(const EVP_MD *md)
+{
+  const OSSL_PROVIDER *p = md ? EVP_MD_get0_provider(md) : NULL;
+  return p && strcmp(OSSL_PROVIDER_get0_name(p), "default") == 0;
+}
+
 static itw_status fetch_all(struct itwi_backend *b)
 {
   b->h[CBC128] = fetch_cipher(b, "AES-128-CBC");
@@ -65,6 +73,8 @@ static itw_status fetch_all(struct itwi_backend *b)
   b->h[CMAC] = EVP_MAC_fetch(b->h[LIBCTX], "CMAC", b->h[PROPQ]);
   for (int i = CBC128; i <= SHA1; i++)
     if (!b->h[i]) return ITW_ERR_UNSUPPORTED;
+  /* with a property query it is the caller's business which road is taken: EVP, as it says */
+  if (!b->h[PROPQ] && itwi_sha1_usable() && is_default_provider(b->h[SHA1])) b->h[OWN_SHA1] = b->h[SHA1];
   return ITW_OK;
 }
 
@@ -113,10 +123,26 @@ void itwi_cbc_close(struct itwi_cbc *c)
   memset(c, 0, sizeof *c);
 }
 
+/* EVP_CIPHER_CTX_set_padding would set a flag that makes each later init set it again, by a search for its name. If a step
+   fails, the next key is a first one again. */
+static int first_key(struct itwi_cbc *c, const EVP_CIPHER *cipher, const uint8_t *key, int encrypt)
+{
+  unsigned padding = 0;
+  const OSSL_PARAM unpadded[2] = {OSSL_PARAM_construct_uint(OSSL_CIPHER_PARAM_PADDING, &padding),
+                                  OSSL_PARAM_construct_end()};
+
+  if (EVP_CipherInit_ex2(c->h, cipher, key, c->chain, encrypt, NULL) == 1 &&
+      EVP_CIPHER_CTX_set_params(c->h, unpadded) == 1)
+    return 1;
+  (void)EVP_CIPHER_CTX_reset(c->h);
+  return 0;
+}
+
 itw_status itwi_cbc_key(struct itwi_cbc *c, const struct itwi_backend *b, const uint8_t *key, size_t key_len,
                         int direction)
 {
   const EVP_CIPHER *cipher;
+  const int encrypt = direction == ITWI_ENCRYPT;
   int ok;
 
   if (key_len != 16 && key_len != 24 && key_len != 32) return ITW_ERR_ARGUMENT;
@@ -124,17 +150,25 @@ itw_status itwi_cbc_key(struct itwi_cbc *c, const struct itwi_backend *b, const 
   memset(c->chain, 0, sizeof c->chain);
 
   itwi_backend_enter(b);
-  /* Naming the cipher again would free the provider's context and make a new one. */
-  if (EVP_CIPHER_CTX_get0_cipher(c->h) == cipher) cipher = NULL;
-  ok = EVP_CipherInit_ex2(c->h, cipher, key, c->chain, direction == ITWI_ENCRYPT, NULL) == 1 &&
-       EVP_CIPHER_CTX_set_padding(c->h, 0) == 1;
+  /* Naming the cipher again would free the provider's context and make a new one; an init without an IV goes back to the
+     first one, which is zeros. */
+  if (EVP_CIPHER_CTX_get0_cipher(c->h) == cipher)
+    ok = EVP_CipherInit_ex2(c->h, NULL, key, NULL, encrypt, NULL) == 1;
+  else
+    ok = first_key(c, cipher, key, encrypt);
   itwi_backend_leave(b);
   return crypto_unless(ok);
 }
 
 static void xor16(uint8_t *p, const uint8_t *q)
 {
-  for (int i = 0; i < 16; i++) p[i] = (uint8_t)(p[i] ^ q[i]);
+  uint64_t a[2], b[2];
+
+  memcpy(a, p, sizeof a);
+  memcpy(b, q, sizeof b);
+  a[0] ^= b[0];
+  a[1] ^= b[1];
+  memcpy(p, a, sizeof a);
 }
 
 /* Setting an IV costs more than a block: EVP_CipherInit with parameters. So the context is never told one. It goes on
@@ -173,6 +207,16 @@ itw_status itwi_cbc_run(struct itwi_cbc *c, uint8_t *out, const uint8_t *in, siz
 
 enum { BLOCK_MAX = 128 }; /* SHA-512's */
 
+/* With libcrypto's own SHA-1 there is one context, `inner` and `work` in one, and no `outer`. */
+static struct itwi_sha1 *own_sha1(const struct itwi_hmac_ctx *c) { return c->work == c->inner ? c->inner : NULL; }
+
+static itw_status sha1_new(struct itwi_hmac_ctx *c)
+{
+  c->inner = c->work = itwi_sha1_new();
+  c->len = 20;
+  return c->inner ? ITW_OK : ITW_ERR_MEMORY;
+}
+
 /* inner and outer get their digest here and keep it: nothing is looked up later. */
 static itw_status hmac_new(struct itwi_hmac_ctx *c, const EVP_MD *md)
 {
@@ -196,7 +240,10 @@ itw_status itwi_hmac_open(struct itwi_hmac_ctx *c, const struct itwi_backend *b,
 
   itwi_backend_enter(b);
   if (digest == ITWI_MD5) md5 = fetch_digest(b, digest);
-  st = hmac_new(c, digest == ITWI_MD5 ? md5 : b->h[SHA1 + digest - ITWI_SHA1]);
+  if (digest == ITWI_SHA1 && b->h[OWN_SHA1])
+    st = sha1_new(c);
+  else
+    st = hmac_new(c, digest == ITWI_MD5 ? md5 : b->h[SHA1 + digest - ITWI_SHA1]);
   EVP_MD_free(md5); /* the contexts hold it now */
   itwi_backend_leave(b);
   if (st != ITW_OK) itwi_hmac_close(c);
@@ -205,9 +252,13 @@ itw_status itwi_hmac_open(struct itwi_hmac_ctx *c, const struct itwi_backend *b,
 
 void itwi_hmac_close(struct itwi_hmac_ctx *c)
 {
-  EVP_MD_CTX_free(c->inner);
-  EVP_MD_CTX_free(c->outer);
-  EVP_MD_CTX_free(c->work);
+  if (own_sha1(c)) {
+    itwi_sha1_free(c->inner);
+  } else {
+    EVP_MD_CTX_free(c->inner);
+    EVP_MD_CTX_free(c->outer);
+    EVP_MD_CTX_free(c->work);
+  }
   memset(c, 0, sizeof *c);
 }
 
@@ -238,10 +289,12 @@ static int keyed_state(EVP_MD_CTX *state, uint8_t *block, size_t block_len, uint
 itw_status itwi_hmac_key_pieces(struct itwi_hmac_ctx *c, const struct itwi_backend *b, const struct itwi_piece *key,
                                 size_t n)
 {
-  const size_t block_len = (size_t)EVP_MD_get_block_size(EVP_MD_CTX_get0_md(c->inner));
   uint8_t block[BLOCK_MAX] = {0};
+  size_t block_len;
   int ok;
 
+  if (own_sha1(c)) return crypto_unless(itwi_sha1_key(own_sha1(c), key, n));
+  block_len = (size_t)EVP_MD_get_block_size(EVP_MD_CTX_get0_md(c->inner));
   if (block_len > BLOCK_MAX) return ITW_ERR_CRYPTO;
   itwi_backend_enter(b);
   ok = key_block(c, block, block_len, key, n) && keyed_state(c->inner, block, block_len, 0x36) &&
@@ -253,21 +306,28 @@ itw_status itwi_hmac_key_pieces(struct itwi_hmac_ctx *c, const struct itwi_backe
 
 itw_status itwi_hmac_begin(struct itwi_hmac_ctx *c)
 {
+  if (own_sha1(c)) return crypto_unless(itwi_sha1_begin(own_sha1(c)));
   return crypto_unless(EVP_MD_CTX_copy_ex(c->work, c->inner) == 1);
 }
 
 itw_status itwi_hmac_add(struct itwi_hmac_ctx *c, const uint8_t *in, size_t len)
 {
+  if (own_sha1(c)) return crypto_unless(itwi_sha1_add(own_sha1(c), in, len));
   return crypto_unless(len == 0 || EVP_DigestUpdate(c->work, in, len) == 1);
 }
 
-itw_status itwi_hmac_end(struct itwi_hmac_ctx *c, uint8_t *out)
+static int evp_end(struct itwi_hmac_ctx *c, uint8_t *out)
 {
   uint8_t digest[EVP_MAX_MD_SIZE];
   const int ok = EVP_DigestFinal_ex(c->work, digest, NULL) == 1 && EVP_MD_CTX_copy_ex(c->work, c->outer) == 1 &&
                  EVP_DigestUpdate(c->work, digest, c->len) == 1 && EVP_DigestFinal_ex(c->work, out, NULL) == 1;
   itw_wipe(digest, c->len);
-  return crypto_unless(ok);
+  return ok;
+}
+
+itw_status itwi_hmac_end(struct itwi_hmac_ctx *c, uint8_t *out)
+{
+  return crypto_unless(own_sha1(c) ? itwi_sha1_end(own_sha1(c), out) : evp_end(c, out));
 }
 
 itw_status itwi_hmac(struct itwi_hmac_ctx *c, uint8_t *out, const uint8_t *in, size_t len)

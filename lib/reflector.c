@@ -304,7 +304,7 @@ itw_status itw_reflector_take(itw_reflector *r, uint8_t *base, size_t base_len, 
     for (size_t i = 0; i < m; i++) {
       struct itw_packet *item = itwi_item(some, stride, i);
       itwi_shard_ahead(&r->shard, some, stride, m, i);
-      item->status = take_one(r, base, base_len, item, now);
+      item->status = itwi_shard_status(&r->shard, take_one(r, base, base_len, item, now));
     }
   }
   itwi_shard_leave(&r->shard);
@@ -339,7 +339,7 @@ itw_status itw_reflector_reply(itw_reflector *r, uint8_t *base, size_t base_len,
   if (!r || !itwi_burst_ok(base, items, stride, n)) return ITW_ERR_ARGUMENT;
   for (size_t i = 0; i < n; i++) {
     struct itw_packet *item = itwi_item(items, stride, i);
-    if (item->status == ITW_OK) item->status = reply_one(r, base, base_len, item);
+    if (item->status == ITW_OK) item->status = itwi_shard_status(&r->shard, reply_one(r, base, base_len, item));
   }
   itwi_shard_leave(&r->shard);
   return ITW_OK;

@@ -184,7 +184,7 @@ itw_status itw_sender_write(itw_sender *x, uint8_t *base, size_t base_len, struc
     for (size_t i = 0; i < m; i++) {
       struct itw_packet *item = itwi_item(some, stride, i);
       itwi_shard_ahead(&x->shard, some, stride, m, i);
-      item->status = write_one(x, base, base_len, item);
+      item->status = itwi_shard_status(&x->shard, write_one(x, base, base_len, item));
     }
   }
   itwi_shard_leave(&x->shard);
@@ -219,7 +219,7 @@ itw_status itw_sender_stamp(itw_sender *x, uint8_t *base, size_t base_len, struc
   if (!x || !itwi_burst_ok(base, items, stride, n)) return ITW_ERR_ARGUMENT;
   for (size_t i = 0; i < n; i++) {
     struct itw_packet *item = itwi_item(items, stride, i);
-    if (item->status == ITW_OK) item->status = stamp_one(x, base, base_len, item);
+    if (item->status == ITW_OK) item->status = itwi_shard_status(&x->shard, stamp_one(x, base, base_len, item));
   }
   itwi_shard_leave(&x->shard);
   return ITW_OK;
@@ -345,7 +345,7 @@ itw_status itw_sender_read(itw_sender *x, const uint8_t *base, size_t base_len, 
       struct itw_reply r;
       itwi_shard_ahead(&x->shard, some, stride, m, i);
       ITW_INIT(r);
-      item->status = read_one(x, &r, base, base_len, item);
+      item->status = itwi_shard_status(&x->shard, read_one(x, &r, base, base_len, item));
       if (item->status == ITW_OK) memcpy((uint8_t *)replies + (done + i) * reply_stride, &r, sizeof r);
     }
   }

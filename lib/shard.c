@@ -273,7 +273,7 @@ itw_status itwi_shard_seal(struct itwi_shard *s, struct itwi_slot *slot, uint32_
   struct itwi_seal *seal = itwi_cache_get(&s->cache, itwi_slot_index(s, slot), &slot->context);
 
   itwi_seal_fetch(seal, need);
-  if (!s->entered) itwi_backend_enter(&s->backend);
+  if (!s->entered) s->marked = itwi_backend_enter(&s->backend);
   s->entered = true;
   *out = seal;
   return itwi_seal_key(seal, &s->backend, &slot->keys, need);
@@ -281,8 +281,8 @@ itw_status itwi_shard_seal(struct itwi_shard *s, struct itwi_slot *slot, uint32_
 
 void itwi_shard_leave(struct itwi_shard *s)
 {
-  if (s->entered) itwi_backend_leave(&s->backend);
-  s->entered = false;
+  if (s->entered && (s->marked || s->failed)) itwi_backend_leave(&s->backend);
+  s->entered = s->marked = s->failed = false;
 }
 
 static void count_slot(struct itw_counts *c, const struct itwi_slot *slot, int role)

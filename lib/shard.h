@@ -45,7 +45,9 @@ struct itwi_shard {
   uint32_t sessions, used;
   uint32_t free;  /* chained by peer.next; ITWI_NOBODY: none */
   uint16_t error; /* of the clock */
-  bool entered;   /* the backend's error queue is marked */
+  bool entered;   /* the backend was: itwi_shard_leave is due */
+  bool marked;    /* and its error queue had to be marked */
+  bool failed;    /* and has something new in it */
   bool owned;     /* memory is from malloc */
   void *memory;
   size_t len;
@@ -101,6 +103,12 @@ void itwi_shard_ahead(const struct itwi_shard *, struct itw_packet *, size_t str
 
 /* Before each use of its context: keyed for `need` (seal.h). */
 itw_status itwi_shard_seal(struct itwi_shard *, struct itwi_slot *, uint32_t need, struct itwi_seal **out);
+/* What became of a packet goes through here. */
+static inline itw_status itwi_shard_status(struct itwi_shard *s, itw_status status)
+{
+  if (status == ITW_ERR_CRYPTO) s->failed = true;
+  return status;
+}
 /* After a burst. */
 void itwi_shard_leave(struct itwi_shard *);
 

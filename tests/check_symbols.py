@@ -23,6 +23,7 @@ HEAP = r'malloc|calloc|free'
 ONLY = {
     'secret': rf'sodium_\w+|{HEAP}',
     'crypto_openssl': r'(EVP|ERR|OSSL|OPENSSL|CRYPTO)_\w+',
+    'crypto_openssl_sha1': r'SHA1_\w+|(OPENSSL|CRYPTO)_\w+',
     'crypto_mbedtls': rf'mbedtls_\w+|{HEAP}',
     'shard': HEAP,
     'conn': HEAP,

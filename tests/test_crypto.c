@@ -388,6 +388,7 @@ static void no_crypto_argument(void **state)
 }
 
 #define OF_BACKEND cmocka_unit_test(no_crypto_argument)
+#define OTHER_ROAD() 0
 #define BEFORE()
 
 #else
@@ -600,6 +601,53 @@ static void every_allocation_may_fail(void **state)
   assert_in_range(n, 10, 9999);
 }
 
+/* A property query has SHA-1 go through EVP (crypto_openssl.c): all that is HMAC once more on that road. */
+static int open_through_evp(void **state)
+{
+  struct itw_openssl o;
+  (void)state;
+  ITW_INIT(o);
+  o.propq = "provider=default";
+  return itwi_backend_open(&backend, &o) == ITW_OK ? 0 : -1;
+}
+
+/* Keys and texts of all lengths around a block: the road in use and the other one agree. */
+static void two_roads_of_sha1(void **state)
+{
+  struct itwi_backend other;
+  struct itwi_hmac_ctx a, b;
+  uint8_t octets[200], x[20], y[20];
+  (void)state;
+  assert_int_equal(itwi_backend_open(&other, NULL), ITW_OK);
+  assert_int_equal(itwi_hmac_open(&a, &backend, ITWI_SHA1), ITW_OK);
+  assert_int_equal(itwi_hmac_open(&b, &other, ITWI_SHA1), ITW_OK);
+  assert_true(a.work != a.inner && b.work == b.inner);
+  for (size_t i = 0; i < sizeof octets; i++) octets[i] = (uint8_t)(i * 7 + 1);
+  for (size_t key = 1; key < 140; key++) {
+    assert_int_equal(itwi_hmac_key(&a, &backend, octets, key), ITW_OK);
+    assert_int_equal(itwi_hmac_key(&b, &other, octets, key), ITW_OK);
+    for (size_t n = 0; n < sizeof octets; n += 13) {
+      assert_int_equal(itwi_hmac(&a, x, octets, n), ITW_OK);
+      assert_int_equal(itwi_hmac(&b, y, octets, n), ITW_OK);
+      assert_memory_equal(x, y, sizeof x);
+    }
+  }
+  itwi_hmac_close(&a);
+  itwi_hmac_close(&b);
+  itwi_backend_close(&other);
+}
+
+static int other_road(void)
+{
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(hmac_vectors_in_all_ways),
+      cmocka_unit_test(hmac_contexts_are_reused),
+      cmocka_unit_test(two_roads_of_sha1),
+  };
+  return cmocka_run_group_tests_name("crypto through EVP", tests, open_through_evp, close_backend);
+}
+#define OTHER_ROAD() other_road()
+
 #define OF_BACKEND                                                                                                     \
   cmocka_unit_test(openssl_allocations), cmocka_unit_test(error_queue_is_left_as_found),                               \
       cmocka_unit_test(openssl_argument_is_checked), cmocka_unit_test(openssl_context_is_used),                        \
@@ -623,5 +671,6 @@ int main(void)
       OF_BACKEND,
   };
   BEFORE();
-  return cmocka_run_group_tests_name("crypto", tests, open_backend, close_backend);
+  int failed = cmocka_run_group_tests_name("crypto", tests, open_backend, close_backend);
+  return failed + OTHER_ROAD();
 }
