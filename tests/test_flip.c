@@ -244,7 +244,7 @@ static void all_of(uint32_t role)
     struct vec *v = vec_load(names[i]);
     const uint32_t scheme = replay_scheme(vec_first(v, "case")), mode = replay_mode(vec_first(v, "case"));
     vec_free(v);
-    if (done[scheme] & mode) continue;
+    if (done[scheme] & mode || !replay_can(names[i], role)) continue;
     done[scheme] |= mode;
     flip_all(names[i], role);
   }

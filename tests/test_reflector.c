@@ -100,6 +100,7 @@ static size_t replay(const struct vec *v, uint32_t contexts)
 
 static void every_recorded_reply(void **state)
 {
+  PLANE_NEEDS(ITW_MODE_AUTH);
   char names[FILES][128];
   const size_t files = plane_files(names, FILES);
   size_t n = 0;
@@ -128,6 +129,7 @@ struct bed {
 
 static struct bed bed_new(uint32_t mode)
 {
+  PLANE_NEEDS(mode);
   const struct itw_shard_config c = plane_config(4, 2);
   struct bed b = {.r = reflector(&c), .info = plane_info(0, mode)};
   b.session = plane_make(&b.info, 0);
@@ -181,7 +183,7 @@ static void flip_everywhere_enc(void **state)
 static void every_length(void **state)
 {
   (void)state;
-  for (size_t m = 0; m < 3; m++) {
+  for (size_t m = 0; m < plane_mode_count(); m++) {
     struct bed b = bed_new(plane_modes[m]);
     const uint32_t header = plane_sender_header(plane_modes[m]), least = plane_reflector_header(plane_modes[m]);
     uint32_t seq = 0, small = 0;
@@ -212,7 +214,7 @@ static void every_length(void **state)
 static void short_requests_get_whole_headers(void **state)
 {
   (void)state;
-  for (size_t m = 0; m < 3; m++) {
+  for (size_t m = 0; m < plane_mode_count(); m++) {
     struct bed b = bed_new(plane_modes[m]);
     const uint32_t header = plane_sender_header(plane_modes[m]), least = plane_reflector_header(plane_modes[m]);
     for (uint32_t len = header; len <= b.len; len++) {
@@ -233,7 +235,7 @@ static void short_requests_get_whole_headers(void **state)
 static void too_long(void **state)
 {
   (void)state;
-  for (size_t m = 0; m < 3; m++) {
+  for (size_t m = 0; m < plane_mode_count(); m++) {
     struct bed b = bed_new(plane_modes[m]);
     const uint32_t least = plane_reflector_header(plane_modes[m]), most = b.len > least ? b.len : least;
     for (uint32_t cap = most - 3; cap < most + 40; cap++) {
@@ -290,7 +292,7 @@ static void items_outside_of_the_buffer(void **state)
 static void not_of_this_session(void **state)
 {
   (void)state;
-  for (size_t m = 0; m < 3; m++) {
+  for (size_t m = 0; m < plane_mode_count(); m++) {
     struct bed b = bed_new(plane_modes[m]);
     const struct itw_session other = plane_session(8, plane_modes[m]);
     uint8_t p[ROOM];
@@ -325,7 +327,7 @@ static void not_of_this_session(void **state)
 static void multiplier_0_is_corrupt(void **state)
 {
   (void)state;
-  for (size_t m = 0; m < 2; m++) {
+  for (size_t m = 0; m < 2 && m < plane_mode_count(); m++) {
     struct bed b = bed_new(plane_modes[m]);
     struct itw_packet item = plane_request(&b.info, 0, b.len, sizeof b.good);
     const uint32_t at = m == 0 ? 13 : 25;
@@ -503,6 +505,7 @@ static void wakeups_in_order(void **state)
 
 static void full_collision_stale(void **state)
 {
+  PLANE_NEEDS(ITW_MODE_AUTH);
   const struct itw_shard_config c = plane_config(2, 0);
   itw_reflector *r = reflector(&c);
   const struct itw_session a = plane_session(0, ITW_MODE_AUTH), b = plane_session(1, ITW_MODE_AUTH);
@@ -542,6 +545,7 @@ static void full_collision_stale(void **state)
 
 static void generations_go_on(void **state)
 {
+  PLANE_NEEDS(ITW_MODE_AUTH);
   const struct itw_shard_config c = plane_config(1, 1);
   itw_reflector *r = reflector(&c);
   const struct itw_session s = plane_session(0, ITW_MODE_ENC);
@@ -567,13 +571,13 @@ static uint8_t *burst(uint32_t contexts, size_t stride)
   uint8_t *octets = calloc((size_t)MIXED * TURNS, 256), *items = calloc((size_t)MIXED * TURNS, stride);
 
   for (uint32_t i = 0; i < MIXED; i++) {
-    const struct itw_session s = plane_session(i, plane_modes[i % 3]);
+    const struct itw_session s = plane_session(i, plane_modes[i % plane_mode_count()]);
     add_started(r, &s, i, 0);
   }
   for (uint32_t n = 0; n < MIXED * TURNS; n++) {
     const uint32_t i = n * 17 % MIXED;
-    const struct itw_session s = plane_session(i, plane_modes[i % 3]);
-    const struct itw_session_info info = plane_info(i, plane_modes[i % 3]);
+    const struct itw_session s = plane_session(i, plane_modes[i % plane_mode_count()]);
+    const struct itw_session_info info = plane_info(i, plane_modes[i % plane_mode_count()]);
     const uint32_t len = request(octets + n * 256, 256, &s, n / MIXED);
     struct itw_packet item = plane_request(&info, n * 256, len, 256);
     if (n % 11 == 5) item.remote.port ^= 4096;
@@ -611,6 +615,7 @@ static uint8_t *burst(uint32_t contexts, size_t stride)
 
 static void contexts_make_no_difference(void **state)
 {
+  PLANE_NEEDS(ITW_MODE_AUTH);
   static const uint32_t contexts[] = {0, 1, 2, 7, MIXED, 1000};
   uint8_t *first = burst(3, sizeof(struct itw_packet));
   (void)state;
@@ -629,7 +634,7 @@ static void light(void **state)
   const struct itw_shard_config c = plane_config(2, 2);
   (void)state;
 
-  for (size_t m = 0; m < 3; m++) {
+  for (size_t m = 0; m < plane_mode_count(); m++) {
     itw_reflector *r = reflector(&c);
     struct itw_session_info info = plane_info(0, plane_modes[m]);
     info.dialect = ITW_DIALECT_LIGHT;
@@ -683,6 +688,7 @@ static void unknown_local_address(void **state)
 
 static void wiped(void **state)
 {
+  PLANE_NEEDS(ITW_MODE_AUTH);
   const struct itw_shard_config c = plane_config(3, 2);
   const size_t len = itw_reflector_size(&c);
   uint64_t *memory = calloc(1, len + 8);
@@ -716,6 +722,7 @@ static void wiped(void **state)
 
 static void memory_of_any_alignment(void **state)
 {
+  PLANE_NEEDS(ITW_MODE_AUTH);
   const struct itw_shard_config c = plane_config(5, 3);
   const size_t len = itw_reflector_size(&c);
   struct plane_guard g = plane_guard((len + 15) / 8 * 8);

@@ -48,6 +48,7 @@ static size_t check_file(const struct vec *v, struct itwi_seal *s, const struct 
 
 static void every_recorded_packet(void **state)
 {
+  PLANE_NEEDS(ITW_MODE_AUTH);
   char names[FILES][128];
   const size_t files = plane_files(names, FILES);
   struct itwi_backend b;
@@ -108,6 +109,7 @@ static bool hit(struct bed *b, uint32_t session)
 /* Against a list of the sessions used last. */
 static void the_one_used_longest_ago_goes(void **state)
 {
+  PLANE_NEEDS(ITW_MODE_AUTH);
   (void)state;
   for (uint32_t n = 1; n <= CONTEXTS; n++) {
     struct bed *b = bed_new(n, 8);
@@ -135,6 +137,7 @@ static void the_one_used_longest_ago_goes(void **state)
 
 static void one_for_each_stays(void **state)
 {
+  PLANE_NEEDS(ITW_MODE_AUTH);
   struct bed *b = bed_new(CONTEXTS, CONTEXTS);
   (void)state;
 
@@ -148,6 +151,7 @@ static void one_for_each_stays(void **state)
 /* What a context held is keyed over when its session goes: it seals as under zeros. */
 static void dropped_keys_are_gone(void **state)
 {
+  PLANE_NEEDS(ITW_MODE_AUTH);
   static const struct itwi_keys zeros = {.enc_len = 32, .auth_len = 64};
   struct bed *b = bed_new(2, 2);
   uint8_t left[48] = {0}, want[48] = {0};

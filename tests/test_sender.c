@@ -102,6 +102,7 @@ static size_t replay(const struct vec *v, uint32_t contexts)
 
 static void every_recorded_packet(void **state)
 {
+  PLANE_NEEDS(ITW_MODE_AUTH);
   char names[FILES][128];
   const size_t files = plane_files(names, FILES);
   size_t n = 0;
@@ -142,6 +143,7 @@ static struct bed bed_of(const struct itw_session_info *info, uint32_t window)
 }
 static struct bed bed_new(uint32_t mode, uint32_t window)
 {
+  PLANE_NEEDS(mode);
   const struct itw_session_info info = plane_info(0, mode);
   return bed_of(&info, window);
 }
@@ -206,11 +208,13 @@ static void flip_everywhere(uint32_t mode)
 }
 static void flip_everywhere_auth(void **state)
 {
+  PLANE_NEEDS(ITW_MODE_AUTH);
   (void)state;
   flip_everywhere(ITW_MODE_AUTH);
 }
 static void flip_everywhere_enc(void **state)
 {
+  PLANE_NEEDS(ITW_MODE_AUTH);
   (void)state;
   flip_everywhere(ITW_MODE_ENC);
 }
@@ -218,7 +222,7 @@ static void flip_everywhere_enc(void **state)
 static void every_length(void **state)
 {
   (void)state;
-  for (size_t m = 0; m < 3; m++) {
+  for (size_t m = 0; m < plane_mode_count(); m++) {
     struct bed b = bed_new(plane_modes[m], 0);
     const uint32_t least = plane_reflector_header(plane_modes[m]);
     uint8_t good[ROOM];
@@ -239,7 +243,7 @@ static void every_length(void **state)
 static void not_of_this_session(void **state)
 {
   (void)state;
-  for (size_t m = 0; m < 3; m++) {
+  for (size_t m = 0; m < plane_mode_count(); m++) {
     struct bed b = bed_new(plane_modes[m], 0);
     uint8_t p[ROOM];
     const uint32_t len = exchange(&b, p, sizeof p);
@@ -298,7 +302,7 @@ static void never_sent_and_corrupt(void **state)
 static void every_cap(void **state)
 {
   (void)state;
-  for (size_t m = 0; m < 3; m++) {
+  for (size_t m = 0; m < plane_mode_count(); m++) {
     struct bed b = bed_new(plane_modes[m], 0);
     const uint32_t need = plane_sender_header(plane_modes[m]) + b.info.padding;
     uint32_t seq = 0;
@@ -567,7 +571,7 @@ static uint8_t *burst(uint32_t contexts)
 
   assert_int_equal(itw_reflector_new(&r, &c), ITW_OK);
   for (uint32_t i = 0; i < MIXED; i++) {
-    struct itw_session_info info = plane_info(i, plane_modes[i % 3]);
+    struct itw_session_info info = plane_info(i, plane_modes[i % plane_mode_count()]);
     itw_id far;
     info.padding = 4 * i;
     const struct itw_session s = plane_make(&info, i);
@@ -641,6 +645,7 @@ static void contexts_make_no_difference(void **state)
 
 static void full_collision_stale(void **state)
 {
+  PLANE_NEEDS(ITW_MODE_AUTH);
   const struct itw_shard_config c = plane_config(2, 0);
   itw_sender *x = sender(&c);
   const struct itw_session a = plane_session(0, ITW_MODE_AUTH), b = plane_session(1, ITW_MODE_AUTH);
@@ -694,6 +699,7 @@ static void nothing_is_inherited(void **state)
 
 static void wiped(void **state)
 {
+  PLANE_NEEDS(ITW_MODE_AUTH);
   const struct itw_shard_config c = plane_config(3, 2);
   const size_t len = itw_sender_size(&c);
   uint64_t *memory = calloc(1, len + 8);

@@ -44,6 +44,9 @@ struct replay {
   size_t session_count;
 };
 
+/* Whether our role can play it: not what this build's crypto library lacks; and our client doesn't send twamp-auth-multi's
+   first request, which has another form of Type-P. */
+bool replay_can(const char *file, uint32_t role);
 void replay_open(struct replay *, const char *file, uint32_t role);
 void replay_run(struct replay *); /* may be repeated */
 void replay_close(struct replay *);
