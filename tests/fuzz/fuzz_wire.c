@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Readers of control messages: no octet beyond the end, and what was read and written again reads the same. */
+
+#include <ipsectwamp/wire.h>
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Reads, writes, reads: zeroed first, so that the structs may be compared as octets. */
+#define THERE_AND_BACK(type, read, write)                                  \
+  do {                                                                     \
+    type a, b;                                                             \
+    memset(&a, 0, sizeof a);                                               \
+    memset(&b, 0, sizeof b);                                               \
+    if ((read(&a, data, size)) != ITW_OK) break;                           \
+    if ((write(out, sizeof out, &a)) != ITW_OK) abort();                   \
+    if ((read(&b, out, sizeof out)) != ITW_OK) abort();                    \
+    if (memcmp(&a, &b, sizeof a)) abort();                                 \
+  } while (0)
+
+#define GREETING(out, data, size) itw_greeting_read(out, form, data, size)
+#define SETUP(out, data, size) itw_setup_read(out, form, data, size)
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+  uint8_t out[256];
+  memset(out, 0, sizeof out);
+  for (uint32_t form = ITW_FORM_FULL; form <= ITW_FORM_DIRECT; form++) {
+    THERE_AND_BACK(struct itw_greeting, GREETING, itw_greeting_write);
+    THERE_AND_BACK(struct itw_setup, SETUP, itw_setup_write);
+  }
+  THERE_AND_BACK(struct itw_server_start, itw_server_start_read, itw_server_start_write);
+  THERE_AND_BACK(struct itw_request_tw, itw_request_tw_read, itw_request_tw_write);
+  THERE_AND_BACK(struct itw_accept_session, itw_accept_session_read, itw_accept_session_write);
+  THERE_AND_BACK(struct itw_stop_sessions, itw_stop_sessions_read, itw_stop_sessions_write);
+  return 0;
+}

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Each allocation fails once, ours and libcrypto's: there is a status, nothing leaks (the sanitizer looks), the object can
+   be freed, and libcrypto's error queue is left as found. */
+
+#include "fail.h"
+#include "plane.h"
+#include "replay.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <ipsectwamp/kdf.h>
+#include <stdio.h>
+
+#if defined(ITW_CRYPTO_MBEDTLS) || defined(ITW_CRYPTO_NONE)
+static bool queue_is_empty(void) { return true; }
+#else
+#include <openssl/err.h>
+static bool queue_is_empty(void) { return ERR_peek_error() == 0; }
+#endif
+
+enum { MOST = 5000 };
+
+static bool is_told(itw_status st)
+{
+  return st == ITW_ERR_MEMORY || st == ITW_ERR_CRYPTO || st == ITW_ERR_UNSUPPORTED || st == ITW_ERR_KEY_PROVIDER;
+}
+
+/* Runs it until no allocation is left to fail. An allocation that libcrypto can do without leaves a run as good. */
+static void fail_everywhere(itw_status (*run)(void *), void *arg, const char *what)
+{
+  long n = 0;
+  itw_status st;
+  assert_int_equal(run(arg), ITW_OK); /* what is allocated once only is there now */
+  for (;; n++) {
+    assert_in_range(n, 0, MOST);
+    fail_at(n);
+    st = run(arg);
+    if (!fail_happened()) break;
+    if (st != ITW_OK && !is_told(st)) fail_msg("%s: allocation %ld: %s", what, n, itw_status_name(st));
+    if (!queue_is_empty()) fail_msg("%s: allocation %ld: something stays in the error queue", what, n);
+  }
+  assert_int_equal(st, ITW_OK);
+  print_message("%s: %ld allocations\n", what, n);
+}
+
+/* ---- connections ---- */
+
+static itw_status play(void *arg)
+{
+  struct replay *r = arg;
+  replay_run(r);
+  if (r->made != ITW_OK) return r->made;
+  if (r->detail.status != ITW_OK) return r->detail.status;
+  /* a session that can't be had is refused, and the connection stays */
+  if (strstr(r->trace, "ITW_ERR_CRYPTO") || strstr(r->trace, "ITW_ERR_MEMORY")) return ITW_ERR_CRYPTO;
+  assert_int_equal(r->out_len, r->expect_len); /* nothing was reported, so it has to be right */
+  assert_memory_equal(r->out, r->expect, r->expect_len);
+  return ITW_OK;
+}
+
+static void connections(void **state)
+{
+  static const char *const files[] = {
+    "schemes/psk-psk-none-enc.vec", "schemes/ikev2-ike-hmac-sha1-auth.vec", "schemes/shared-ike-hmac-sha1-auth.vec",
+    "schemes/shared-sid-ike-aes128-cmac-enc.vec", "schemes/root-esp128-aes128-xcbc-enc.vec",
+    "schemes/direct-esp256-hmac-sha2-256-enc.vec", "schemes/psk-psk-none-open.vec",
+  };
+  static struct replay r;
+  (void)state;
+  for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+    for (uint32_t role = ITW_ROLE_CLIENT; role <= ITW_ROLE_SERVER; role++) {
+      char what[128];
+      if (!replay_can(files[i], role)) continue;
+      replay_open(&r, files[i], role);
+      snprintf(what, sizeof what, "%s, %s", files[i], role == ITW_ROLE_CLIENT ? "client" : "server");
+      fail_everywhere(play, &r, what);
+      replay_close(&r);
+    }
+}
+
+/* ---- shards ---- */
+
+static itw_status round_trip(itw_sender *x, itw_reflector *r, const struct itw_session *s)
+{
+  uint8_t p[256];
+  struct itw_packet item;
+  struct itw_reply reply;
+  const struct itw_session_info info = plane_info(0, ITW_MODE_OPEN);
+  itw_id near, far;
+  itw_status st = itw_sender_add(x, &near, s, 0);
+  if (st == ITW_OK) st = itw_reflector_add(r, &far, s, 0, 0);
+  if (st == ITW_OK) st = itw_reflector_start(r, far, 0);
+  if (st == ITW_OK) st = plane_write(x, near, p, sizeof p, &item);
+  if (st != ITW_OK) return st;
+  item = plane_request(&info, 0, item.len, sizeof p);
+  st = plane_take(r, p, sizeof p, &item, 1);
+  if (st == ITW_OK) st = plane_finish(r, p, sizeof p, &item);
+  if (st != ITW_OK) return st;
+  item = plane_reply(&info, 0, item.len);
+  ITW_INIT(reply);
+  return plane_read(x, p, sizeof p, &item, &reply);
+}
+
+static itw_status shards(void *arg)
+{
+  const uint32_t *mode = arg;
+  const struct itw_shard_config c = plane_config(4, 2);
+  const struct itw_session s = plane_session(0, *mode);
+  itw_sender *x = NULL;
+  itw_reflector *r = NULL;
+  itw_status st = itw_sender_new(&x, &c);
+  if (st == ITW_OK) st = itw_reflector_new(&r, &c);
+  if (st == ITW_OK) st = round_trip(x, r, &s);
+  itw_sender_free(x);
+  itw_reflector_free(r);
+  return st;
+}
+
+static void packets(void **state)
+{
+  (void)state;
+  for (size_t m = 0; m < plane_mode_count(); m++) {
+    uint32_t mode = plane_modes[m];
+    fail_everywhere(shards, &mode, mode == ITW_MODE_OPEN ? "shards, open" : "shards");
+  }
+}
+
+/* ---- derivations ---- */
+
+static itw_status derive(void *arg)
+{
+  static const uint8_t octets[32] = {1, 2, 3};
+  const uint32_t *prf = arg;
+  uint8_t out[ITW_PRF_MAX];
+  struct itw_key_pair pair, test;
+  itw_status st = itw_prf_plus(out, 40, *prf, octets, 16, octets, 32, NULL);
+  ITW_INIT(pair);
+  ITW_INIT(test);
+  if (st == ITW_OK) st = itw_token_key(out, octets, 32, octets, 1024, NULL);
+  if (st == ITW_OK) st = itw_root_token(out, *prf, octets, 32, octets, NULL);
+  if (st == ITW_OK) st = itw_root_pair(&pair, *prf, octets, 32, NULL);
+  pair.enc_len = 16;
+  pair.auth_len = 32;
+  return st == ITW_OK ? itw_test_pair(&test, &pair, octets, NULL) : st;
+}
+
+static void derivations(void **state)
+{
+  static const uint32_t prfs[] = {ITW_PRF_HMAC_SHA1, ITW_PRF_AES128_XCBC, ITW_PRF_HMAC_SHA2_256, ITW_PRF_AES128_CMAC};
+  (void)state;
+  PLANE_NEEDS(ITW_MODE_AUTH);
+  for (size_t i = 0; i < 4; i++) {
+    uint32_t prf = prfs[i];
+    fail_everywhere(derive, &prf, "derivations");
+  }
+}
+
+int main(void)
+{
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test(connections),
+    cmocka_unit_test(packets),
+    cmocka_unit_test(derivations),
+  };
+  fail_install();
+  return cmocka_run_group_tests_name("fail", tests, NULL, NULL);
+}
