@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A device without a heap: all memory is static, its size known when linking; and without sockets of the usual kind: a byte
-   pump moves a few octets of the control connections at a time, as a UART or a small TCP stack would.
+/* A device without a heap: all memory is static, its size known when linking; and without sockets of the usual kind: a
+   byte pump moves a few octets of the control connections at a time, as a UART or a small TCP stack would.
 
-   Both ends are in this program, so that it can be run: a Server with a Session-Reflector on one side, a Control-Client with
-   a Session-Sender on the other. A device has one of them, and takes its half of this file; what is above the line "the
-   board" is to be replaced by what the device has. Nothing here calls malloc; what a crypto library such as OpenSSL keeps on
-   a heap of its own is beyond us: a device uses another one (meson -Dcrypto=mbedtls), or none, in unauthenticated mode. */
+   Both ends are in this program, so that it can be run: a Server with a Session-Reflector on one side, a Control-Client
+   with a Session-Sender on the other. A device has one of them, and takes its half of this file; the functions board_...
+   are to be replaced by what the device has. Nothing here calls malloc; what a crypto library such as OpenSSL keeps on a
+   heap of its own is beyond us: a device uses another one (meson -Dcrypto=mbedtls), or none, in unauthenticated mode. */
 
 #define _GNU_SOURCE 1
 #include <inttypes.h>
@@ -16,19 +16,11 @@
 #include <sys/random.h>
 #include <time.h>
 
-enum {
-  SESSIONS = 8,
-  KEYS = 4,
-  TOKEN_KEYS = 2,
-  CLIENT_IVS = 8,
-  WINDOW = 32,
-  PACKETS = 5,
-  PACKET_ROOM = 256,
-  PADDING = 64
-};
+enum { SESSIONS = 8, KEYS = 4, TOKEN_KEYS = 2, CLIENT_IVS = 8, WINDOW = 32 };
+enum { PACKETS = 5, PACKET_ROOM = 256, PADDING = 64 };
 enum { PUMP = 7, WIRE = 64, SLICE = 64 }; /* octets at a time, octets in flight, iterations of PBKDF2 a turn */
 
-/* --- the board ----------------------------------------------------------------------------------------------------- */
+/* ---- the board ---- */
 
 static bool board_random(void *out, size_t n) { return getrandom(out, n, 0) == (ssize_t)n; }
 
@@ -48,7 +40,7 @@ static itw_ntp board_wall(void)
 
 static void board_log(const char *what, itw_status st) { printf("%s: %s\n", what, itw_status_text(st)); }
 
-/* --- static memory: ITW_*_BOUND say how much at most ---------------------------------------------------------------- */
+/* ---- static memory: ITW_*_BOUND say how much at most ---- */
 
 #define MEMORY(name, octets) static _Alignas(uint64_t) uint8_t name[octets]
 
@@ -89,7 +81,7 @@ static void print_memory(void)
   printf("%6zu octets  in all\n", sum);
 }
 
-/* --- the byte pump: a wire with room for some octets in each direction ---------------------------------------------- */
+/* ---- the byte pump: a wire with room for some octets in each direction ---- */
 
 struct wire {
   uint8_t octets[WIRE];
@@ -137,7 +129,7 @@ static bool turn(itw_conn *conn, struct wire *in, struct wire *out, itw_status (
   return st >= 0 && !(p.wants & ITW_WANT_CLOSE);
 }
 
-/* --- one side: Server and Session-Reflector ------------------------------------------------------------------------- */
+/* ---- one side: Server and Session-Reflector ---- */
 
 static itw_id ids[SESSIONS];
 
@@ -244,7 +236,7 @@ static itw_status boot_server(void)
   return st;
 }
 
-/* --- the other side: Control-Client and Session-Sender -------------------------------------------------------------- */
+/* ---- the other side: Control-Client and Session-Sender ---- */
 
 static itw_id sender_id;
 static unsigned answered;
@@ -348,7 +340,7 @@ static itw_status boot_client(void)
   return st;
 }
 
-/* --- the main loop -------------------------------------------------------------------------------------------------- */
+/* ---- the main loop ---- */
 
 static itw_status boot(void)
 {

@@ -5,8 +5,8 @@
      itw-demo -6      over ::1
 
    The Server with its Session-Reflector (common/respond.c) and the Control-Client with its Session-Sender
-   (common/measure.c) are those of itw-responder and itw-ping; here they share a loop and meet through the kernel's sockets.
-   The IKE SA and the IPsec SA are made up: random nonces and a random g^ir, then the derivations of RFC 7296. */
+   (common/measure.c) are those of itw-responder and itw-ping; here they share a loop and meet through the kernel's
+   sockets. The IKE SA and the IPsec SA are made up: random nonces and a random g^ir, then the derivations of RFC 7296. */
 
 #define _GNU_SOURCE 1
 #include "common/clock.h"
@@ -51,7 +51,7 @@ static int fail(const char *what, const char *why)
   return EXIT_FAILURE;
 }
 
-/* --- keys made up on the spot -------------------------------------------------------------------------------------- */
+/* ---- keys made up on the spot ---- */
 
 /* What two IKE daemons have agreed on. */
 struct agreed {
@@ -97,8 +97,8 @@ static itw_status add_ike(itw_keyring *ring, const struct agreed *a, struct itw_
   return itw_keyring_add_ike(ring, sa);
 }
 
-/* KEYMAT (RFC 7296 §2.17) for ESP with AES-128-CBC and HMAC-SHA2-256-128. For the scheme direct only: so that the others are
-   shown with the IKE SA. */
+/* KEYMAT (RFC 7296 §2.17) for ESP with AES-128-CBC and HMAC-SHA2-256-128. For the scheme direct only, so that the others
+   are shown with the IKE SA. */
 static itw_status add_child(itw_keyring *ring, const struct agreed *a, const struct itw_ike_sa *ike)
 {
   struct itw_child_sa sa;
@@ -149,7 +149,7 @@ static itw_status make_ring(itw_keyring **out)
   return st;
 }
 
-/* --- one line of the table ----------------------------------------------------------------------------------------- */
+/* ---- one line of the table ---- */
 
 static void on_done(void *owner) { *(bool *)owner = true; }
 
@@ -214,7 +214,7 @@ static bool run(struct loop *loop, const struct show *show, itw_keyring *ring, c
   return good;
 }
 
-/* --- the program --------------------------------------------------------------------------------------------------- */
+/* ---- the program ---- */
 
 static int run_all(const struct itw_addr *addr)
 {

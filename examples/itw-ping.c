@@ -72,7 +72,7 @@ static int fail(const char *what, const char *why)
   return FAILED;
 }
 
-/* --- options ------------------------------------------------------------------------------------------------------- */
+/* ---- options ---- */
 
 /* Sets of schemes that one client can speak: one of the draft's, or those that a greeting can offer together. */
 static bool one_client(uint32_t schemes) { return !(schemes & ITW_DRAFT) || !(schemes & (schemes - 1)); }
@@ -174,7 +174,7 @@ static const char *complete(struct settings *s, const struct keys *keys)
   return NULL;
 }
 
-/* --- the program --------------------------------------------------------------------------------------------------- */
+/* ---- the program ---- */
 
 static void on_reply(void *owner, const struct itw_reply *reply)
 {
@@ -241,6 +241,7 @@ int main(int argc, char **argv)
   struct keys keys = {0};
   char why[KEYS_WHY];
 
+  setvbuf(stdout, NULL, _IOLBF, 0); /* whoever reads a pipe sees packets as they come */
   if (!read_options(&s, argc, argv)) return FAILED;
   if (s.keys_path && !keys_read(&keys, s.keys_path, why)) return fail("", why);
   const char *const missing = complete(&s, &keys);

@@ -5,8 +5,8 @@
      itw-responder --keys FILE                          with the passphrases and IKE SAs of FILE
      itw-responder --keys FILE --scheme root --port 0   with a scheme of draft-ietf-ippm-ipsec-01, on any free port
 
-   One thread serves all: common/loop.c waits, common/pump.c drives each control connection, common/respond.c is the Server
-   and the Session-Reflector. This file reads the options. */
+   One thread serves all: common/loop.c waits, common/pump.c drives each control connection, common/respond.c is the
+   Server and the Session-Reflector. This file reads the options. */
 
 #define _GNU_SOURCE 1
 #include "common/addr.h"
@@ -41,23 +41,8 @@ static const char usage[] =
     "  --servwait SECONDS      SERVWAIT: end connections that do nothing for so long (default 900)\n"
     "  --refwait SECONDS       REFWAIT: end sessions without a packet for so long (default 900)\n";
 
-enum {
-  BIND = 256,
-  PORT,
-  KEYS,
-  SCHEME,
-  MODES,
-  FALLBACK,
-  PROTOCOL,
-  COUNT,
-  MAX_PADDING,
-  MAX_CONNECTIONS,
-  MAX_SESSIONS,
-  SETUP,
-  SERVWAIT,
-  REFWAIT,
-  HELP
-};
+enum { BIND = 256, PORT, KEYS, SCHEME, MODES, FALLBACK, PROTOCOL, COUNT, MAX_PADDING, MAX_CONNECTIONS, MAX_SESSIONS };
+enum { SETUP = 512, SERVWAIT, REFWAIT, HELP };
 static const struct option options[] = {{"bind", required_argument, NULL, BIND},
                                         {"port", required_argument, NULL, PORT},
                                         {"keys", required_argument, NULL, KEYS},
@@ -88,7 +73,7 @@ static int fail(const char *what, const char *why)
   return FAILED;
 }
 
-/* --- options ------------------------------------------------------------------------------------------------------- */
+/* ---- options ---- */
 
 /* NULL, or what is wrong with the value. */
 static const char *set(struct settings *s, int name, const char *value)
@@ -182,7 +167,7 @@ static void fit_to_limits(struct respond_config *r)
           (uintmax_t)limit.rlim_cur, r->connections, r->sessions);
 }
 
-/* --- the program --------------------------------------------------------------------------------------------------- */
+/* ---- the program ---- */
 
 static int serve(struct loop *loop, const struct respond_config *config)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A key provider of one's own: a pretend IKE daemon, a process of its own, that answers later and derives inside itself.
+/* A key provider of one's own: a pretend IKE daemon, a process apart, that answers later and derives inside itself.
 
-   SKEYSEED and SK_d exist in the daemon's memory only. A connection's question (struct itw_ask: plain data, no pointers, no
-   secrets) goes to it through a socket as it is; what comes back (struct itw_answer) is what the scheme needs and no more:
-   a Token key, or a Token with two session keys. PBKDF2 too runs over there, so no slices of it run here.
+   SKEYSEED and SK_d exist in the daemon's memory only. A connection's question (struct itw_ask: plain data, no pointers,
+   no secrets) goes to it through a socket as it is; what comes back (struct itw_answer) is what the scheme needs and no
+   more: a Token key, or a Token with two session keys. PBKDF2 too runs over there, so no slices of it run here.
 
        the daemon's process                          this process
        answer_ask()  <- ask ----------------------- ask_daemon()        the provider: says ITW_AGAIN
@@ -38,7 +38,7 @@ struct reply {
   struct itw_answer answer;
 };
 
-/* --- the daemon: it alone knows the keys ---------------------------------------------------------------------------- */
+/* ---- the daemon: it alone knows the keys ---- */
 
 struct daemon {
   struct itw_sa sa;
@@ -196,7 +196,7 @@ static int start_daemon(pid_t *pid)
   _exit(EXIT_SUCCESS);
 }
 
-/* --- the provider ---------------------------------------------------------------------------------------------------- */
+/* ---- the provider ---- */
 
 /* Called by a connection that needs a key. It must not call the connection, and need not wait. */
 static itw_status ask_daemon(void *ctx, const struct itw_ask *ask, struct itw_answer *out)
@@ -209,7 +209,7 @@ static itw_status ask_daemon(void *ctx, const struct itw_ask *ask, struct itw_an
 /* No `cancel`: an answer for a connection that has gone on meanwhile is ITW_ERR_STALE, and harmless. */
 static const struct itw_keys_ops daemon_ops = {.size = sizeof daemon_ops, .answer = ask_daemon};
 
-/* --- two connections that use it -------------------------------------------------------------------------------------- */
+/* ---- two connections that use it ---- */
 
 enum { CLIENT, SERVER, ENDS };
 

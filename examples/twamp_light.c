@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* TWAMP Light (RFC 5357 Appendix I): test packets without a control connection. Both ends are told the same parameters and
-   keys by other means; here they are two sockets of one process, over loopback.
+/* TWAMP Light (RFC 5357 Appendix I): test packets without a control connection. Both ends are told the same parameters
+   and keys by other means; here they are two sockets of one process, over loopback.
 
    What there is to see: a session made by hand with itw_session_make, the four calls for a packet's way
        itw_sender_write, itw_sender_stamp  ->  itw_reflector_take, itw_reflector_reply  ->  itw_sender_read
@@ -49,7 +49,7 @@ static itw_mono mono(void)
   return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* --- sockets ------------------------------------------------------------------------------------------------------- */
+/* ---- sockets ---- */
 
 static struct itw_addr to_itw(const struct sockaddr_in *in)
 {
@@ -97,7 +97,7 @@ static void receive_packet(int fd, uint8_t *octets, const struct itw_addr *local
   p->local = *local;
 }
 
-/* --- the three steps ----------------------------------------------------------------------------------------------- */
+/* ---- the three steps ---- */
 
 static void send_one(itw_sender *sender, itw_id id, int fd)
 {
@@ -140,7 +140,7 @@ static void read_one(itw_sender *sender, const struct itw_addr *local, int fd)
          reply.rtt_ns / 1000, reply.there_ns / 1000, reply.back_ns / 1000);
 }
 
-/* --- the session --------------------------------------------------------------------------------------------------- */
+/* ---- the session ---- */
 
 /* What both ends are told. With a real network each end would fill this in from its configuration. */
 static void make_session(struct itw_session *out, const struct itw_addr *sender, const struct itw_addr *reflector)

@@ -370,7 +370,7 @@ static const struct itwi_conn_role client_role = {rows, on_answer, on_token_key,
 /* ---- the caller's verbs ---- */
 
 /* Idle, nothing under way. */
-static bool idle(const struct itw_conn *c) { return c->row->state == IDLE && !c->out_len && !c->event.kind; }
+static bool idle(const struct itw_conn *c) { return c->row->state == IDLE && !c->out_len && itwi_conn_quiet(c); }
 
 /* A request with its addresses resolved; the two wire addresses are zero where it has none. */
 static itw_status request_fields(const struct itw_conn *c, struct itw_request_tw *w, struct itw_request *q)
@@ -397,13 +397,6 @@ static itw_status request_fields(const struct itw_conn *c, struct itw_request_tw
   return ITW_OK;
 }
 
-static uint32_t free_slot(const struct itw_conn *c)
-{
-  uint32_t i = 0;
-  while (i < c->sessions && c->slots[i].state != ITWI_FREE) i++;
-  return i;
-}
-
 itw_status itw_client_request(itw_conn *c, struct itw_poll *p, uint32_t *slot, const struct itw_request *in, itw_mono now)
 {
   struct itw_request_tw w;
@@ -414,7 +407,7 @@ itw_status itw_client_request(itw_conn *c, struct itw_poll *p, uint32_t *slot, c
   st = itwi_abi_in(&q, sizeof q, in, sizeof q);
   if (st != ITW_OK) return st;
   itwi_conn_enter(c, now);
-  at = free_slot(c);
+  at = itwi_conn_free_slot(c);
   if (!idle(c) || c->testing) return itwi_conn_leave(c, p, ITW_ERR_STATE);
   if (at == c->sessions) return itwi_conn_leave(c, p, ITW_ERR_FULL);
   st = request_fields(c, &w, &q);

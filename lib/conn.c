@@ -181,8 +181,11 @@ void itwi_conn_seal(struct itw_conn *c, size_t n)
     itwi_conn_fail(c, ITW_ERR_CRYPTO, 0);
 }
 
+bool itwi_conn_quiet(const struct itw_conn *c) { return !c->event.kind || c->event.kind == ITW_EV_SA_GONE; }
+
 struct itw_event *itwi_conn_raise(struct itw_conn *c, uint32_t kind)
 {
+  if (c->event.kind == ITW_EV_SA_GONE) c->pending |= 1u << ITW_EV_SA_GONE; /* it can wait, and isn't lost */
   ITW_INIT(c->event);
   c->event.kind = kind;
   c->event.mode = c->choice.mode;
@@ -489,6 +492,13 @@ void itwi_conn_ask_key(struct itw_conn *c, const uint8_t key_id[80], uint32_t ke
 }
 
 /* ---- sessions ---- */
+
+uint32_t itwi_conn_free_slot(const struct itw_conn *c)
+{
+  uint32_t i = 0;
+  while (i < c->sessions && c->slots[i].state != ITWI_FREE) i++;
+  return i;
+}
 
 bool itwi_conn_ask_sid(struct itw_conn *c, const uint8_t sid[16])
 {

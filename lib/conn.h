@@ -139,6 +139,9 @@ void itwi_conn_send(struct itw_conn *, size_t n);
 /* Seals n octets of body at out with their HMAC and sends. */
 void itwi_conn_seal(struct itw_conn *, size_t n);
 struct itw_event *itwi_conn_raise(struct itw_conn *, uint32_t kind);
+/* No event stands that the caller must know before it acts: an SA may go at any time, also between an event and the verb
+   that answers it. */
+bool itwi_conn_quiet(const struct itw_conn *);
 void itwi_conn_fail(struct itw_conn *, itw_status, uint32_t accept);
 
 /* Token key from a secret, in slices; role->on_token_key gets it. */
@@ -150,6 +153,7 @@ itw_status itwi_conn_root(struct itw_conn *, uint8_t token[16], const struct itw
 void itwi_conn_ask_key(struct itw_conn *, const uint8_t key_id[80], uint32_t key_id_len, uint32_t flags);
 /* Asks for a test session's keys if the scheme needs an answer: true; else false: make the session now. */
 bool itwi_conn_ask_sid(struct itw_conn *, const uint8_t sid[16]);
+uint32_t itwi_conn_free_slot(const struct itw_conn *); /* c->sessions: none */
 /* Makes slot's session; answer: to ITW_ASK_SID_PAIR, or NULL. */
 itw_status itwi_conn_session(struct itw_conn *, struct itwi_conn_slot *, const uint8_t sid[16], const struct itw_answer *);
 /* All sessions that run stop; the client's slots are free then. */

@@ -3,7 +3,7 @@
 #include "crypto.h"
 #include "crypto_openssl_sha1.h"
 
-/* The seam on OpenSSL 3.0 or later: EVP, providers, nothing deprecated. This is the default.
+/* The seam on OpenSSL 3.0 or later: EVP and providers; nothing deprecated but crypto_openssl_sha1.c. This is the default.
 
    What libcrypto allocates (counted with 3.0): opening does. Keying AES again does only when the key length is another.
    CBC, the random stream and HMAC-SHA1 on the default provider's SHA-1 (crypto_openssl_sha1.h) don't. Other HMACs, keyed
@@ -23,7 +23,7 @@
 const char *itw_crypto_backend(void) { return "openssl"; }
 
 /* What is in itwi_backend.h. The order of the ciphers and digests is used below. */
-enum { LIBCTX, PROPQ, CBC128, CBC192, CBC256, CTR128, SHA1, SHA256, SHA384, SHA512, CMAC, OWN_SHA1, SLOTS };
+enum { LIBCTX, PROPQ, CBC128, CBC192, CBC256, CTR128, SHA1, SHA256, SHA384, SHA512, CMAC, OWN, SLOTS };
 _Static_assert(SLOTS <= sizeof((struct itwi_backend *)0)->h / sizeof(void *), "itwi_backend is too small");
 
 static const char *const digest_names[ITWI_DIGESTS] = {"MD5", "SHA1", "SHA2-256", "SHA2-384", "SHA2-512"};
@@ -55,14 +55,20 @@ static EVP_CIPHER *fetch_cipher(const struct itwi_backend *b, const char *name)
   return EVP_CIPHER_fetch(b->h[LIBCTX], name, b->h[PROPQ]);
 }
 
-/* Without AES-CBC, AES-CTR and SHA-1 there is no O/TWAMP. The others only some PRFs need: a provider that lacks one is
-   found out when it is asked for. MD5 is not even looked up before, FIPS providers don't have it. */
-static bool is_default_provider(const EVP_MD *md)
+/* OWN is set if SHA-1 and AES-CBC are the default provider's, whose code is libcrypto's own and whose habits are known: see
+   itwi_cbc_key and crypto_openssl_sha1.h. Who gives a property query wants EVP to decide, and gets it. */
+static bool is_default(const OSSL_PROVIDER *p) { return p && strcmp(OSSL_PROVIDER_get0_name(p), "default") == 0; }
+
+static bool is_own(const struct itwi_backend *b)
 {
-  const OSSL_PROVIDER *p = md ? EVP_MD_get0_provider(md) : NULL;
-  return p && strcmp(OSSL_PROVIDER_get0_name(p), "default") == 0;
+  if (b->h[PROPQ]) return false;
+  for (int i = CBC128; i <= CBC256; i++)
+    if (!is_default(EVP_CIPHER_get0_provider(b->h[i]))) return false;
+  return is_default(EVP_MD_get0_provider(b->h[SHA1]));
 }
 
+/* Without AES-CBC, AES-CTR and SHA-1 there is no O/TWAMP. The others only some PRFs need: a provider that lacks one is
+   found out when it is asked for. MD5 is not even looked up before, FIPS providers don't have it. */
 static itw_status fetch_all(struct itwi_backend *b)
 {
   b->h[CBC128] = fetch_cipher(b, "AES-128-CBC");
@@ -73,8 +79,7 @@ static itw_status fetch_all(struct itwi_backend *b)
   b->h[CMAC] = EVP_MAC_fetch(b->h[LIBCTX], "CMAC", b->h[PROPQ]);
   for (int i = CBC128; i <= SHA1; i++)
     if (!b->h[i]) return ITW_ERR_UNSUPPORTED;
-  /* with a property query it is the caller's business which road is taken: EVP, as it says */
-  if (!b->h[PROPQ] && itwi_sha1_usable() && is_default_provider(b->h[SHA1])) b->h[OWN_SHA1] = b->h[SHA1];
+  if (is_own(b)) b->h[OWN] = b->h[SHA1];
   return ITW_OK;
 }
 
@@ -124,7 +129,7 @@ void itwi_cbc_close(struct itwi_cbc *c)
 }
 
 /* EVP_CIPHER_CTX_set_padding would set a flag that makes each later init set it again, by a search for its name. If a step
-   fails, the next key is a first one again. */
+   fails, the next key is a first one again. cipher NULL: the one before. */
 static int first_key(struct itwi_cbc *c, const EVP_CIPHER *cipher, const uint8_t *key, int encrypt)
 {
   unsigned padding = 0;
@@ -150,9 +155,10 @@ itw_status itwi_cbc_key(struct itwi_cbc *c, const struct itwi_backend *b, const 
   memset(c->chain, 0, sizeof c->chain);
 
   itwi_backend_enter(b);
-  /* Naming the cipher again would free the provider's context and make a new one; an init without an IV goes back to the
-     first one, which is zeros. */
-  if (EVP_CIPHER_CTX_get0_cipher(c->h) == cipher)
+  /* Naming the cipher again would free the provider's context and make a new one. In the default provider an init without
+     an IV goes back to the first one, which is zeros; what others do nobody says. */
+  if (EVP_CIPHER_CTX_get0_cipher(c->h) == cipher) cipher = NULL;
+  if (!cipher && b->h[OWN])
     ok = EVP_CipherInit_ex2(c->h, NULL, key, NULL, encrypt, NULL) == 1;
   else
     ok = first_key(c, cipher, key, encrypt);
@@ -240,7 +246,7 @@ itw_status itwi_hmac_open(struct itwi_hmac_ctx *c, const struct itwi_backend *b,
 
   itwi_backend_enter(b);
   if (digest == ITWI_MD5) md5 = fetch_digest(b, digest);
-  if (digest == ITWI_SHA1 && b->h[OWN_SHA1])
+  if (digest == ITWI_SHA1 && b->h[OWN] && itwi_sha1_usable())
     st = sha1_new(c);
   else
     st = hmac_new(c, digest == ITWI_MD5 ? md5 : b->h[SHA1 + digest - ITWI_SHA1]);
@@ -332,7 +338,10 @@ itw_status itwi_hmac_end(struct itwi_hmac_ctx *c, uint8_t *out)
 
 itw_status itwi_hmac(struct itwi_hmac_ctx *c, uint8_t *out, const uint8_t *in, size_t len)
 {
-  itw_status st = itwi_hmac_begin(c);
+  itw_status st;
+
+  if (own_sha1(c)) return crypto_unless(itwi_sha1(own_sha1(c), out, in, len));
+  st = itwi_hmac_begin(c);
   if (st == ITW_OK) st = itwi_hmac_add(c, in, len);
   return st == ITW_OK ? itwi_hmac_end(c, out) : st;
 }

@@ -21,5 +21,7 @@ int itwi_sha1_key(struct itwi_sha1 *, const struct itwi_piece *key, size_t n);
 int itwi_sha1_begin(struct itwi_sha1 *);
 int itwi_sha1_add(struct itwi_sha1 *, const uint8_t *in, size_t len);
 int itwi_sha1_end(struct itwi_sha1 *, uint8_t out[20]);
+/* begin, add, end in one. */
+int itwi_sha1(const struct itwi_sha1 *, uint8_t out[20], const uint8_t *in, size_t len);
 
 #endif

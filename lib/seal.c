@@ -47,13 +47,17 @@ itw_status itwi_seal_key(struct itwi_seal *s, const struct itwi_backend *b, cons
 
 /* The library's contexts are opaque, but they have addresses; what is looked at often stands at the beginning or, in
    OpenSSL's cipher contexts, in the third line. A prefetch from beyond the end of a block does no harm. */
-void itwi_seal_fetch(const struct itwi_seal *s, uint32_t need)
+static void fetch_cbc(const struct itwi_cbc *c)
 {
-  const struct itwi_cbc *c = need & ITWI_KEYED_DEC ? &s->dec : &s->enc;
-
-  ITWI_PREFETCH(s->hmac.inner);
   ITWI_PREFETCH(c->h);
   ITWI_PREFETCH((const void *)((uintptr_t)c->h + 2 * ITWI_LINE));
+}
+
+void itwi_seal_fetch(const struct itwi_seal *s, uint32_t need)
+{
+  ITWI_PREFETCH(s->hmac.inner);
+  if (need & ITWI_KEYED_DEC) fetch_cbc(&s->dec);
+  if (need & ITWI_KEYED_ENC) fetch_cbc(&s->enc);
   ITWI_PREFETCH(s->hmac.outer);
   ITWI_PREFETCH(s->hmac.work);
 }

@@ -113,6 +113,7 @@ static itw_status pad_random(itw_sender *x, uint8_t *p, uint32_t n)
 {
   itw_status s = ITW_OK;
 
+  if (n > x->spare) itwi_shard_enter(&x->shard);
   if (n > sizeof x->pad) return itwi_random_fill(&x->shard.random, p, n);
   if (n > x->spare) {
     s = itwi_random_fill(&x->shard.random, x->pad, sizeof x->pad);

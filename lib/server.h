@@ -2,7 +2,8 @@
 #ifndef ITWI_SERVER_H
 #define ITWI_SERVER_H
 
-/* What the connections of a Server share: lib/server_shared.c keeps it, lib/server.c uses it. Layer 7. */
+/* A Server's inside. server_shared.c keeps what its connections share, server_setup.c sets a connection up, server.c serves
+   it. Layer 7. */
 
 #include "crypto.h"
 #include <ipsectwamp/server.h>
@@ -39,5 +40,18 @@ bool itwi_token_key_find(struct itw_server *, uint8_t key[16], const uint8_t fir
 void itwi_token_key_keep(struct itw_server *, const uint8_t key[16], const uint8_t first[20], uint32_t count);
 bool itwi_client_iv_seen(const struct itw_server *, const struct itw_sa *, const uint8_t iv[16]);
 void itwi_client_iv_keep(struct itw_server *, const struct itw_sa *, const uint8_t iv[16]);
+
+/* States of a Server's connection: the rows of server.c. */
+enum {
+  ITWI_SELECT = 1, ITWI_SETUP_RESPONSE, ITWI_KEYS, ITWI_IDLE, ITWI_BODY, ITWI_DRAIN, ITWI_REQUESTED, ITWI_STARTING,
+};
+struct itw_conn;
+void itwi_server_begin(struct itw_conn *);
+void itwi_server_on_setup_response(struct itw_conn *);
+void itwi_server_on_answer(struct itw_conn *, const struct itw_answer *); /* of set-up: all but ITW_ASK_SID_PAIR */
+void itwi_server_on_token_key(struct itw_conn *, const uint8_t key[16]);
+bool itwi_server_may_derive(struct itw_conn *);
+void itwi_server_on_derived(struct itw_conn *, const uint8_t key[16]);
+void itwi_server_turn_over(struct itw_conn *); /* another connection may derive */
 
 #endif

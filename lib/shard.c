@@ -268,13 +268,18 @@ void itwi_shard_ahead(const struct itwi_shard *s, struct itw_packet *items, size
   if (slot && slot->mode != ITW_MODE_OPEN) itwi_cache_fetch_keyed(&s->cache, itwi_slot_index(s, slot), slot->context);
 }
 
+void itwi_shard_enter(struct itwi_shard *s)
+{
+  if (!s->entered) s->marked = itwi_backend_enter(&s->backend);
+  s->entered = true;
+}
+
 itw_status itwi_shard_seal(struct itwi_shard *s, struct itwi_slot *slot, uint32_t need, struct itwi_seal **out)
 {
   struct itwi_seal *seal = itwi_cache_get(&s->cache, itwi_slot_index(s, slot), &slot->context);
 
-  itwi_seal_fetch(seal, need);
-  if (!s->entered) s->marked = itwi_backend_enter(&s->backend);
-  s->entered = true;
+  itwi_seal_fetch(seal, need | seal->keyed); /* a reflector seals soon after it unseals */
+  itwi_shard_enter(s);
   *out = seal;
   return itwi_seal_key(seal, &s->backend, &slot->keys, need);
 }

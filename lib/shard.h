@@ -101,6 +101,8 @@ void itwi_shard_fetch(const struct itwi_shard *, struct itw_packet *, size_t str
 /* Before packet i of n: fetches the contexts of one that comes after it. */
 void itwi_shard_ahead(const struct itwi_shard *, struct itw_packet *, size_t stride, size_t n, size_t i);
 
+/* Before anything that may fail in the crypto library; itwi_shard_seal does it too. */
+void itwi_shard_enter(struct itwi_shard *);
 /* Before each use of its context: keyed for `need` (seal.h). */
 itw_status itwi_shard_seal(struct itwi_shard *, struct itwi_slot *, uint32_t need, struct itwi_seal **out);
 /* What became of a packet goes through here. */

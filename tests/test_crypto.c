@@ -453,13 +453,13 @@ static void openssl_allocations(void **state)
 
   for (int i = 0; i < 10; i++) assert_int_equal(itwi_hmac_key(&h, &backend, key, 64), ITW_OK);
   print_message("allocations when an HMAC is keyed again: %u\n", allocations / 10);
-  assert_in_range(allocations, 0, 20);
+  assert_in_range(allocations, 0, h.work == h.inner ? 0 : 20); /* one state: libcrypto's own SHA-1 */
 
   assert_int_equal(itwi_hmac(&h, p, key, 64), ITW_OK);
   allocations = 0;
   for (int i = 0; i < 10; i++) assert_int_equal(itwi_hmac(&h, p, key, 64), ITW_OK);
   print_message("allocations of an HMAC: %u\n", allocations / 10);
-  assert_in_range(allocations, 0, 20);
+  assert_in_range(allocations, 0, h.work == h.inner ? 0 : 20); /* one state: libcrypto's own SHA-1 */
 
   itwi_cbc_close(&c);
   itwi_hmac_close(&h);
@@ -493,10 +493,19 @@ static void error_queue_is_left_as_found(void **state)
   ERR_clear_error();
   provoke();
   assert_int_equal(ERR_peek_error(), 0);
+  assert_false(itwi_backend_enter(NULL)); /* nothing is in it */
+  provoke();
+  ERR_raise(ERR_LIB_USER, 76); /* as a hot call does that fails */
+  assert_true(itwi_backend_enter(NULL));
+  provoke();
+  itwi_backend_leave(NULL);
+  assert_int_equal(ERR_GET_REASON(ERR_peek_last_error()), 76);
+  itwi_backend_leave(NULL);
+  assert_int_equal(ERR_peek_error(), 0);
 
   ERR_raise(ERR_LIB_USER, 77);
   ERR_raise(ERR_LIB_USER, 78);
-  itwi_backend_enter(NULL);
+  assert_true(itwi_backend_enter(NULL));
   provoke();
   itwi_backend_leave(NULL);
   assert_int_equal(ERR_GET_REASON(ERR_get_error()), 77);
@@ -565,6 +574,8 @@ static itw_status everything(void)
   if (st == ITW_OK) st = itwi_cbc_open(&c, &b);
   if (st == ITW_OK) st = itwi_cbc_key(&c, &b, p, 16, ITWI_ENCRYPT);
   if (st == ITW_OK) st = itwi_cbc_key(&c, &b, p, 32, ITWI_DECRYPT);
+  if (st == ITW_OK) st = itwi_hmac_open(&h, &b, ITWI_SHA1);
+  itwi_hmac_close(&h);
   if (st == ITW_OK) st = itwi_hmac_open(&h, &b, ITWI_MD5);
   if (st == ITW_OK) st = itwi_hmac_key(&h, &b, p, 32);
   itwi_backend_enter(&b);
@@ -601,7 +612,8 @@ static void every_allocation_may_fail(void **state)
   assert_in_range(n, 10, 9999);
 }
 
-/* A property query has SHA-1 go through EVP (crypto_openssl.c): all that is HMAC once more on that road. */
+/* A property query has SHA-1 go through EVP, and AES set its IV at each key (crypto_openssl.c): the same once more on that
+   road. */
 static int open_through_evp(void **state)
 {
   struct itw_openssl o;
@@ -611,7 +623,7 @@ static int open_through_evp(void **state)
   return itwi_backend_open(&backend, &o) == ITW_OK ? 0 : -1;
 }
 
-/* Keys and texts of all lengths around a block: the road in use and the other one agree. */
+/* Keys and texts of all lengths around a block, in one piece and in two: the road in use and the other one agree. */
 static void two_roads_of_sha1(void **state)
 {
   struct itwi_backend other;
@@ -621,7 +633,10 @@ static void two_roads_of_sha1(void **state)
   assert_int_equal(itwi_backend_open(&other, NULL), ITW_OK);
   assert_int_equal(itwi_hmac_open(&a, &backend, ITWI_SHA1), ITW_OK);
   assert_int_equal(itwi_hmac_open(&b, &other, ITWI_SHA1), ITW_OK);
-  assert_true(a.work != a.inner && b.work == b.inner);
+  assert_true(a.work != a.inner);
+#ifndef OPENSSL_NO_DEPRECATED_3_0
+  assert_true(b.work == b.inner);
+#endif
   for (size_t i = 0; i < sizeof octets; i++) octets[i] = (uint8_t)(i * 7 + 1);
   for (size_t key = 1; key < 140; key++) {
     assert_int_equal(itwi_hmac_key(&a, &backend, octets, key), ITW_OK);
@@ -629,6 +644,11 @@ static void two_roads_of_sha1(void **state)
     for (size_t n = 0; n < sizeof octets; n += 13) {
       assert_int_equal(itwi_hmac(&a, x, octets, n), ITW_OK);
       assert_int_equal(itwi_hmac(&b, y, octets, n), ITW_OK);
+      assert_memory_equal(x, y, sizeof x);
+      assert_int_equal(itwi_hmac_begin(&b), ITW_OK);
+      assert_int_equal(itwi_hmac_add(&b, octets, n / 3), ITW_OK);
+      assert_int_equal(itwi_hmac_add(&b, octets + n / 3, n - n / 3), ITW_OK);
+      assert_int_equal(itwi_hmac_end(&b, y), ITW_OK);
       assert_memory_equal(x, y, sizeof x);
     }
   }
@@ -640,8 +660,8 @@ static void two_roads_of_sha1(void **state)
 static int other_road(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(hmac_vectors_in_all_ways),
-      cmocka_unit_test(hmac_contexts_are_reused),
+      cmocka_unit_test(cbc_vectors_in_all_ways),  cmocka_unit_test(cbc_chains_interleave),
+      cmocka_unit_test(hmac_vectors_in_all_ways), cmocka_unit_test(hmac_contexts_are_reused),
       cmocka_unit_test(two_roads_of_sha1),
   };
   return cmocka_run_group_tests_name("crypto through EVP", tests, open_through_evp, close_backend);

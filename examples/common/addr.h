@@ -16,7 +16,8 @@ socklen_t addr_to_sockaddr(struct sockaddr_storage *out, const struct itw_addr *
 
 /* A numeric address, IPv6 with or without brackets; no port. */
 bool addr_parse(struct itw_addr *out, const char *text);
-/* HOST, HOST:PORT, IPv6, [IPv6] or [IPv6]:PORT; HOST is an address or a name. family: 4, 6, 0 for either. NULL, or why not. */
+/* HOST, HOST:PORT, IPv6, [IPv6] or [IPv6]:PORT; HOST is an address or a name. family: 4, 6, 0 for either.
+   NULL, or why not. */
 const char *addr_resolve(struct itw_addr *out, const char *text, uint16_t default_port, unsigned family);
 
 /* "192.0.2.1:862", "[2001:db8::1]:862"; returns text. */

@@ -26,9 +26,9 @@ itw_ntp now_wall(void)
   return ntp_from_timespec(&t);
 }
 
-/* The S bit says "synchronised to UTC by an external source": only what the kernel was told by an NTP or PTP daemon counts,
-   and its maximum error with it, which grows while nobody disciplines the clock. Otherwise the clock may be off by anything:
-   we say an hour, because the field wants a number. */
+/* The S bit says "synchronised to UTC by an external source": only what the kernel was told by an NTP or PTP daemon
+   counts, and its maximum error with it, which grows while nobody disciplines the clock. Otherwise the clock may be off
+   by anything: we say an hour, because the field wants a number. */
 uint16_t now_error(void)
 {
   struct timex tx = {0};

@@ -13,30 +13,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FILE_MAX = 4 << 20, ANY_SCHEME = ITW_PSK | ITW_IKEV2 | ITW_DRAFT };
+enum { FILE_MAX = 4 << 20, SA_SCHEMES = ITW_IKEV2 | ITW_DRAFT };
 enum { PSK = 1, IKE = 2, CHILD = 4 }; /* kinds of section */
 
 /* The keys that a section may have, and in which kinds. */
 enum key {
-  PASSPHRASE,
-  PASSPHRASE_HEX,
-  SPI_I,
-  SPI_R,
-  PRF,
-  SKEYSEED,
-  SK_D,
-  NI,
-  NR,
-  G_IR,
-  PROTOCOL,
-  KEYMAT,
-  ENCR,
-  INTEG,
-  ENCR_KEY,
-  INTEG_KEY,
-  PEER,
-  SCHEMES,
-  KEYS
+  PASSPHRASE, PASSPHRASE_HEX, SPI_I, SPI_R, PRF, SKEYSEED, SK_D, NI, NR, G_IR, PROTOCOL, KEYMAT, ENCR, INTEG, ENCR_KEY,
+  INTEG_KEY, PEER, SCHEMES, KEYS
 };
 static const struct {
   const char *name;
@@ -89,7 +72,7 @@ struct reader {
   struct section section;
 };
 
-/* --- errors: the file, the line, what is wrong; never a value, since it may be secret ------------------------------ */
+/* ---- errors: the file, the line, what is wrong; never a value, since it may be secret ---- */
 
 __attribute__((format(printf, 3, 4))) static bool fail(struct reader *r, unsigned line, const char *format, ...)
 {
@@ -118,7 +101,7 @@ static bool check(struct reader *r, itw_status st)
   return fail_section(r, st == ITW_ERR_COLLISION ? "a section above has the same name or SPIs" : itw_status_text(st));
 }
 
-/* --- values -------------------------------------------------------------------------------------------------------- */
+/* ---- values ---- */
 
 static bool given(const struct reader *r, enum key k) { return r->section.value[k] != NULL; }
 
@@ -132,10 +115,10 @@ static bool need(struct reader *r, enum key k)
 
 static int digit(char c)
 {
-  return c >= '0' && c <= '9'   ? c - '0'
-         : c >= 'a' && c <= 'f' ? c - 'a' + 10
-         : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                : -1;
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
 }
 
 /* Octets from hex digits; len 0 if the key isn't given. */
@@ -193,12 +176,12 @@ static bool get_peer(struct reader *r, struct itw_addr *peer, uint32_t *prefix)
 
 static bool get_schemes(struct reader *r, uint32_t *out)
 {
-  if (given(r, SCHEMES) && !names_schemes(out, r->section.value[SCHEMES]))
+  if (given(r, SCHEMES) && (!names_schemes(out, r->section.value[SCHEMES]) || (*out & ~(uint32_t)SA_SCHEMES)))
     return fail_key(r, SCHEMES, "not a list of shared,shared-sid,root,direct,ikev2");
   return true;
 }
 
-/* --- [psk] --------------------------------------------------------------------------------------------------------- */
+/* ---- [psk] ---- */
 
 static bool end_psk(struct reader *r)
 {
@@ -222,7 +205,7 @@ static bool end_psk(struct reader *r)
   return good;
 }
 
-/* --- [ike-sa] ------------------------------------------------------------------------------------------------------ */
+/* ---- [ike-sa] ---- */
 
 static void store_be64(uint8_t out[8], uint64_t v)
 {
@@ -285,7 +268,7 @@ static bool end_ike(struct reader *r)
   return good;
 }
 
-/* --- [child-sa] ---------------------------------------------------------------------------------------------------- */
+/* ---- [child-sa] ---- */
 
 static bool read_algorithms(struct reader *r, struct itw_child_sa *sa)
 {
@@ -320,7 +303,7 @@ static bool find_lengths(struct reader *r, struct itw_child_sa *sa, size_t encr_
     if (!encrypts || encr_len) {
       integ_len = half > encr_len ? half - encr_len : 0;
     } else if (half > 16) { /* can't tell where to cut: fit for all but the scheme that wants the keys themselves */
-      sa->schemes = (sa->schemes ? sa->schemes : ANY_SCHEME) & ~(uint32_t)ITW_DIRECT;
+      sa->schemes = (sa->schemes ? sa->schemes : SA_SCHEMES) & ~(uint32_t)ITW_DIRECT;
       integ_len = half - 16;
     }
   }
@@ -373,7 +356,7 @@ static bool end_child(struct reader *r)
   return good;
 }
 
-/* --- lines --------------------------------------------------------------------------------------------------------- */
+/* ---- lines ---- */
 
 static bool end_section(struct reader *r)
 {
@@ -455,7 +438,7 @@ static bool read_lines(struct reader *r, char *text)
   return good && end_section(r);
 }
 
-/* --- the file ------------------------------------------------------------------------------------------------------ */
+/* ---- the file ---- */
 
 /* The file's octets and a NUL, in *len + 1 octets from malloc; NULL: why. */
 static char *load(const char *path, size_t *len, char why[KEYS_WHY])

@@ -23,9 +23,10 @@
      spi-r = HEX
      prf = WORD            of the IKE SA whose exchange made it; for all schemes but direct
      keymat = HEX          for all schemes but direct
-     encr = WORD           aes-cbc (default for esp), null, aes-ctr, aes-gcm, aes-ccm, chacha20-poly1305, 3des-cbc, camellia-cbc
-     integ = WORD          hmac-sha1, hmac-sha2-256, hmac-sha2-384, hmac-sha2-512, aes128-xcbc, aes128-cmac: how to cut keymat
-     encr-key = HEX        of the packets from the initiator to the responder; for direct, unless keymat and integ are there
+     encr = WORD           aes-cbc (default for esp), null, aes-ctr, aes-gcm, aes-ccm, chacha20-poly1305, 3des-cbc,
+                           camellia-cbc
+     integ = WORD          the same words as for prf, or none: how to cut keymat into keys
+     encr-key = HEX        of the packets from the initiator to the responder; for direct, unless keymat and integ say it
      integ-key = HEX
 
    and in both kinds of SA

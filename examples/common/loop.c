@@ -44,7 +44,7 @@ void loop_close(struct loop *l)
   l->epoll = l->clock = -1;
 }
 
-/* --- sockets ------------------------------------------------------------------------------------------------------- */
+/* ---- sockets ---- */
 
 bool watch_start(struct loop *l, struct watch *w, uint32_t events)
 {
@@ -71,7 +71,7 @@ void watch_stop(struct loop *l, struct watch *w)
     if (l->batch[i].data.ptr == w) l->batch[i].data.ptr = NULL;
 }
 
-/* --- deadlines: a binary heap, the earliest at 1 ------------------------------------------------------------------- */
+/* ---- deadlines: a binary heap, the earliest at 1 ---- */
 
 static void put(struct loop *l, size_t place, struct timer *t)
 {
@@ -145,7 +145,7 @@ static void run_timers(struct loop *l)
   }
 }
 
-/* --- jobs ---------------------------------------------------------------------------------------------------------- */
+/* ---- jobs ---- */
 
 void job_set(struct loop *l, struct job *j, bool run)
 {
@@ -174,7 +174,7 @@ static void run_jobs(struct loop *l)
   }
 }
 
-/* --- the loop ------------------------------------------------------------------------------------------------------ */
+/* ---- the loop ---- */
 
 void loop_turn(struct loop *l)
 {
@@ -189,7 +189,7 @@ void loop_turn(struct loop *l)
   run_jobs(l);
 }
 
-/* --- signals ------------------------------------------------------------------------------------------------------- */
+/* ---- signals ---- */
 
 static volatile sig_atomic_t interrupted;
 

@@ -2,8 +2,8 @@
 #ifndef COMMON_LOOP_H
 #define COMMON_LOOP_H
 
-/* One thread's loop over epoll: sockets, deadlines, and jobs that run in slices while nothing else is to be done. What is
-   watched belongs to its owner, who stops it before it goes away. */
+/* One thread's loop over epoll: sockets, deadlines, and jobs that run in slices while nothing else is to be done. What
+   is watched belongs to its owner, who stops it before it goes away. */
 
 #include <ipsectwamp/types.h>
 #include <signal.h>

@@ -41,7 +41,7 @@ struct measure {
   char peer_text[ADDR_TEXT], why[MEASURE_WHY];
 };
 
-/* --- its end ------------------------------------------------------------------------------------------------------- */
+/* ---- its end ---- */
 
 /* The first reason stands. */
 __attribute__((format(printf, 2, 3))) static void fail(struct measure *m, const char *format, ...)
@@ -111,7 +111,7 @@ void measure_stop(struct measure *m)
   }
 }
 
-/* --- packets ------------------------------------------------------------------------------------------------------- */
+/* ---- packets ---- */
 
 static void look_at_clock(struct measure *m, itw_mono now)
 {
@@ -194,7 +194,7 @@ static void on_time(struct timer *t, itw_mono now)
   }
 }
 
-/* --- the control connection ---------------------------------------------------------------------------------------- */
+/* ---- the control connection ---- */
 
 static bool open_sender(struct measure *m)
 {
@@ -374,7 +374,7 @@ static void on_connected(struct watch *w, uint32_t events)
   done(m);
 }
 
-/* --- its beginning ------------------------------------------------------------------------------------------------- */
+/* ---- its beginning ---- */
 
 /* 0, or an errno. */
 static int begin_connecting(struct measure *m)

@@ -11,8 +11,8 @@
 
 struct measure_config {
   struct itw_addr peer;
-  itw_keyring *ring; /* NULL: no keys */
-  uint32_t schemes;  /* as in itw_client_config */
+  itw_keyring *ring;  /* NULL: no keys */
+  uint32_t schemes;   /* as in itw_client_config */
   uint8_t modes[4];
   uint32_t flags;     /* ITW_CLIENT_* */
   const char *key_id; /* NULL: none */
@@ -21,9 +21,10 @@ struct measure_config {
   uint32_t padding, dscp;
   bool zero_padding;
   uint64_t interval_ns;
-  uint64_t timeout_ns;                                  /* how long a reply is waited for */
-  uint64_t connect_ns;                                  /* how long connecting may take */
-  void (*reply)(void *owner, const struct itw_reply *); /* NULL: not interested */
+  uint64_t timeout_ns; /* how long a reply is waited for */
+  uint64_t connect_ns; /* how long connecting may take */
+  /* For each reply; NULL: not interested. */
+  void (*reply)(void *owner, const struct itw_reply *);
   void (*done)(void *owner);
   void *owner;
 };

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* --- sets ---------------------------------------------------------------------------------------------------------- */
+/* ---- sets ---- */
 
 static const uint32_t schemes[] = {ITW_PSK, ITW_SHARED, ITW_SHARED_SID, ITW_ROOT, ITW_DIRECT, ITW_IKEV2, 0};
 static const uint32_t modes[] = {ITW_MODE_OPEN, ITW_MODE_AUTH, ITW_MODE_ENC, ITW_MODE_MIXED, 0};
@@ -46,7 +46,7 @@ const char *names_of_schemes(char text[NAMES_TEXT], uint32_t set)
 }
 const char *names_of_modes(char text[NAMES_TEXT], uint32_t set) { return print_set(text, set, modes, itw_mode_name); }
 
-/* --- keys ---------------------------------------------------------------------------------------------------------- */
+/* ---- keys ---- */
 
 static const struct prf_name {
   uint32_t prf;
@@ -90,7 +90,7 @@ const char *names_of_accept(uint32_t accept)
   return accept < sizeof text / sizeof text[0] ? text[accept] : "a number without a meaning known here";
 }
 
-/* --- options ------------------------------------------------------------------------------------------------------- */
+/* ---- options ---- */
 
 bool option_number(uint32_t *out, const char *text, uint32_t min, uint32_t max)
 {

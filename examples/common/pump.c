@@ -10,8 +10,8 @@
 
 enum { SLICE = 64 }; /* iterations of PBKDF2 at a time, some 20 to 50 microseconds */
 
-/* Closing a socket that still holds unread octets sends a reset, which may overtake the answer that says why. So we say that
-   we are done, and read a little of what is there. */
+/* Closing a socket that still holds unread octets sends a reset, which may overtake the answer that says why. So we say
+   that we are done, and read a little of what is there. */
 static void hang_up(int fd)
 {
   uint8_t octets[4096];
@@ -95,6 +95,7 @@ static void on_socket(struct watch *w, uint32_t events)
   if ((events & (EPOLLIN | EPOLLERR | EPOLLHUP)) && poll.in_len) {
     const ssize_t n = recv(w->fd, poll.in, poll.in_len, 0);
     if (n > 0) {
+      p->heard = true;
       told_by_events(itw_conn_got(p->conn, NULL, (size_t)n, now_mono()));
     } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
       told_by_events(itw_conn_eof(p->conn, NULL, now_mono()));

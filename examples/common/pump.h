@@ -14,6 +14,7 @@ struct pump {
   struct timer timer; /* the connection's deadline */
   struct job job;     /* slices of PBKDF2 */
   itw_conn *conn;
+  bool heard; /* the peer has said something */
   /* News. The handler may call verbs of the connection, with NULL for the poll: the pump looks again afterwards. */
   void (*event)(struct pump *, const struct itw_event *);
   /* It is over: conn is freed and the socket closed. The handler may free the pump. */

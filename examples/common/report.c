@@ -7,7 +7,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-/* --- durations ----------------------------------------------------------------------------------------------------- */
+/* ---- durations ---- */
 
 static bool add(struct durations *d, int64_t ns)
 {
@@ -57,7 +57,7 @@ struct summary report_summary(struct durations *d)
   return s;
 }
 
-/* --- the report ---------------------------------------------------------------------------------------------------- */
+/* ---- the report ---- */
 
 void report_free(struct report *r)
 {
@@ -80,7 +80,7 @@ static bool synchronised(uint16_t estimate) { return estimate >> 15; }
 static double ms(int64_t ns) { return (double)ns / 1e6; }
 static double us(int64_t ns) { return (double)ns / 1e3; }
 
-/* --- as text ------------------------------------------------------------------------------------------------------- */
+/* ---- as text ---- */
 
 void report_print_reply(FILE *f, const struct itw_reply *reply)
 {
@@ -138,7 +138,7 @@ void report_print(FILE *f, struct report *r, const struct report_head *head)
   if (r->broken) fputs("the control connection broke before the end: these results are invalid\n", f);
 }
 
-/* --- as JSON ------------------------------------------------------------------------------------------------------- */
+/* ---- as JSON ---- */
 
 /* A string with what JSON wants escaped. */
 static void json_string(FILE *f, const char *text)

@@ -19,8 +19,8 @@ struct durations {
   size_t n, room;
 };
 
-/* Packet delay variation (RFC 5481 §4.2) is what p95 is above the minimum: a difference of delays, so in one direction too it
-   needs no synchronised clocks. One-way delays themselves do. */
+/* Packet delay variation (RFC 5481 §4.2) is what p95 is above the minimum: a difference of delays, so in one direction
+   too it needs no synchronised clocks. One-way delays themselves do. */
 struct report {
   struct durations rtt, there, back;
   uint64_t sent, duplicates, reordered, late, auth_failures, malformed;

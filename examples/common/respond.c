@@ -18,6 +18,7 @@
 
 enum { CONTEXTS = 1024, PADDING = 9000, ACCEPTS = 16, BACKLOG = 1024 };
 static const uint64_t clock_every = 10 * NS_PER_S; /* how often the kernel is asked for its clock's quality */
+static const uint64_t grace_silent = NS_PER_S, grace_slow = 10 * NS_PER_S; /* when all places are taken */
 static const uint64_t pause_ns = 100 * NS_PER_MS;  /* without accepting, when no file descriptor was left */
 
 /* A test session; `user` of the reflector's packets points to it. */
@@ -40,6 +41,7 @@ struct visit {
   struct respond *owner;
   struct visit *newer, *older;
   struct pump pump;
+  itw_mono since;
   struct itw_addr local, remote;
   struct flow *flows;
   bool up;
@@ -61,7 +63,7 @@ struct respond {
   } total;
 };
 
-/* --- lines on stderr ----------------------------------------------------------------------------------------------- */
+/* ---- lines on stderr ---- */
 
 __attribute__((format(printf, 3, 4))) static void say(const struct respond *r, const struct itw_addr *who,
                                                       const char *format, ...)
@@ -91,7 +93,7 @@ static void say_packet(struct flow *f, const struct itw_packet *p, itw_mono now)
       more);
 }
 
-/* --- sessions ------------------------------------------------------------------------------------------------------ */
+/* ---- sessions ---- */
 
 /* After each verb of the reflector that may move it. */
 static void watch_ends(struct respond *r) { timer_set(r->loop, &r->ends, itw_reflector_deadline(r->reflector)); }
@@ -201,7 +203,7 @@ static void on_ends(struct timer *t, itw_mono now)
   watch_ends(r);
 }
 
-/* --- a connection's events ----------------------------------------------------------------------------------------- */
+/* ---- a connection's events ---- */
 
 static void refuse(struct visit *v, uint32_t slot, uint32_t accept, const char *why)
 {
@@ -316,7 +318,7 @@ static void on_event(struct pump *p, const struct itw_event *event)
   }
 }
 
-/* --- connections --------------------------------------------------------------------------------------------------- */
+/* ---- connections ---- */
 
 /* Sessions that were stopped go on for their Timeout; those that were never started are gone. */
 static void detach_flows(struct visit *v)
@@ -391,6 +393,7 @@ static void visit_open(struct respond *r, int fd)
 
   if (v) {
     v->owner = r;
+    v->since = now_mono();
     v->local = addr_of_socket(fd);
     v->remote = addr_of_peer(fd);
     v->pump = (struct pump){.loop = r->loop, .event = on_event, .closed = on_pump_closed, .owner = v};
@@ -412,18 +415,29 @@ static void visit_open(struct respond *r, int fd)
   close(fd);
 }
 
-/* All places are taken: the oldest connection that isn't set up yet makes room. False: all are. */
-static bool make_room(struct respond *r)
+/* The oldest connection that isn't set up and had its time; NULL: none. */
+static struct visit *overdue(const struct respond *r, bool silent, uint64_t time)
 {
+  const itw_mono now = now_mono();
   struct visit *v = r->oldest;
 
-  while (v && v->up) v = v->newer;
+  while (v && now - v->since >= time && (v->up || v->pump.heard == silent)) v = v->newer;
+  return v && now - v->since >= time ? v : NULL;
+}
+
+/* All places are taken: one that has said nothing for a while makes room, or else one that takes long. A client that is
+   on its way isn't put out, however fast others come. False: nobody is to go. */
+static bool make_room(struct respond *r)
+{
+  struct visit *v = overdue(r, true, grace_silent);
+
+  if (!v) v = overdue(r, false, grace_slow);
   if (!v) return false;
   r->total.full++;
   say(r, &v->remote, "closed during set-up: too many connections, and this is the oldest of those");
   pump_close(&v->pump);
   pump_run(&v->pump);
-  return true;
+  return r->visits < r->config.connections;
 }
 
 static void on_listener(struct watch *w, uint32_t events)
@@ -470,7 +484,7 @@ static void on_clock(struct timer *t, itw_mono now)
   timer_set(r->loop, &r->clock, now + clock_every);
 }
 
-/* --- its beginning and end ----------------------------------------------------------------------------------------- */
+/* ---- its beginning and end ---- */
 
 /* A listening socket, or -1 and errno. */
 static int listen_on(const struct itw_addr *addr)

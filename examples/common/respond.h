@@ -22,7 +22,7 @@ struct respond_config {
   uint32_t count;                          /* PBKDF2; 0: the library's defaults */
   uint32_t max_padding;                    /* 0: 9000 */
   uint32_t refwait_s, servwait_s, setup_s; /* 0: the library's defaults */
-  uint32_t connections;    /* at a time; when there are more, the oldest one that isn't set up makes room */
+  uint32_t connections;    /* at a time; beyond that, one that is slow to set up makes room */
   uint32_t sessions;       /* at a time, over all connections */
   uint32_t per_connection; /* sessions of one connection */
 };

@@ -70,7 +70,9 @@ struct itw_shard_config {
   uint32_t size;
   uint32_t sessions;  /* slots; 1 to 2^20 */
   uint32_t contexts;  /* cipher contexts kept for the sessions used last, made when the shard is made, at most `sessions`;
-                         0: one, re-keyed when the session changes (firmware) */
+                         0: one, re-keyed when the session changes (firmware). Good: `sessions` up to a few thousand, 64
+                         beyond, where fetching a context of its own from memory costs more than keying one that is near;
+                         some 1.5 KB each in libcrypto (tests/bench) */
   uint32_t window;    /* sender: packets per session among which duplicates are told; rounded up to a multiple of 32;
                          0: 32 */
   uint32_t refwait_s; /* reflector: REFWAIT (RFC 5357 §4.2); 0: 900 */
