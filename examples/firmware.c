@@ -38,6 +38,9 @@ static itw_ntp board_wall(void)
   return itw_ntp_from_unix((uint64_t)t.tv_sec, (uint32_t)t.tv_nsec);
 }
 
+/* Is there a crypto library? A device knows when it is built. */
+static bool secure(void) { return strcmp(itw_crypto_backend(), "none") != 0; }
+
 static void board_log(const char *what, itw_status st) { printf("%s: %s\n", what, itw_status_text(st)); }
 
 /* ---- static memory: ITW_*_BOUND say how much at most ---- */
@@ -214,8 +217,8 @@ static itw_status boot_server(void)
   ITW_INIT(shard);
   ITW_INIT(shard.clock);
   ITW_INIT(in);
-  config.schemes = ITW_PSK;
-  config.modes = ITW_MODE_AUTH | ITW_MODE_ENC;
+  config.schemes = secure() ? ITW_PSK : 0;
+  config.modes = secure() ? ITW_MODE_AUTH | ITW_MODE_ENC : ITW_MODE_OPEN;
   config.sessions = shard.sessions = SESSIONS;
   config.count_psk = 1024;
   config.token_keys = TOKEN_KEYS;
@@ -322,10 +325,12 @@ static itw_status boot_client(void)
   ITW_INIT(config);
   ITW_INIT(shard);
   ITW_INIT(shard.clock);
-  config.schemes = ITW_PSK;
-  config.modes[0] = ITW_MODE_ENC;
-  config.key_id_len = 3;
-  memcpy(config.key_id, "acs", 3);
+  config.schemes = secure() ? ITW_PSK : 0;
+  config.modes[0] = secure() ? ITW_MODE_ENC : ITW_MODE_OPEN;
+  if (secure()) {
+    config.key_id_len = 3;
+    memcpy(config.key_id, "acs", 3);
+  }
   config.local = client_addr;
   config.remote = server_addr;
   config.keys = itw_keyring_keys(ring);

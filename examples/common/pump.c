@@ -85,6 +85,13 @@ void pump_run(struct pump *p)
   job_set(p->loop, &p->job, (poll.wants & ITW_WANT_WORK) != 0);
 }
 
+void pump_drop(struct pump *p)
+{
+  pump_close(p);
+  told_by_events(itw_conn_eof(p->conn, NULL, now_mono())); /* nobody reads what is left to write */
+  pump_run(p);
+}
+
 static void on_socket(struct watch *w, uint32_t events)
 {
   struct pump *const p = w->owner;

@@ -28,5 +28,7 @@ bool pump_start(struct pump *, int fd, itw_conn *);
 void pump_run(struct pump *);
 /* Closes from our side: what is to be written is written, then `closed` comes from pump_run. In a handler too. */
 void pump_close(struct pump *);
+/* The same at once, written or not: not in a handler; `closed` comes from within. */
+void pump_drop(struct pump *);
 
 #endif

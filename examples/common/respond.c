@@ -19,7 +19,7 @@
 enum { CONTEXTS = 1024, PADDING = 9000, ACCEPTS = 16, BACKLOG = 1024 };
 static const uint64_t clock_every = 10 * NS_PER_S; /* how often the kernel is asked for its clock's quality */
 static const uint64_t grace_silent = NS_PER_S, grace_slow = 10 * NS_PER_S; /* when all places are taken */
-static const uint64_t pause_ns = 100 * NS_PER_MS;  /* without accepting, when no file descriptor was left */
+static const uint64_t pause_ns = 100 * NS_PER_MS; /* without accepting, when no file descriptor was left */
 
 /* A test session; `user` of the reflector's packets points to it. */
 struct flow {
@@ -435,9 +435,8 @@ static bool make_room(struct respond *r)
   if (!v) return false;
   r->total.full++;
   say(r, &v->remote, "closed during set-up: too many connections, and this is the oldest of those");
-  pump_close(&v->pump);
-  pump_run(&v->pump);
-  return r->visits < r->config.connections;
+  pump_drop(&v->pump);
+  return true;
 }
 
 static void on_listener(struct watch *w, uint32_t events)
@@ -602,11 +601,7 @@ struct respond *respond_start(struct loop *loop, const struct respond_config *co
 void respond_free(struct respond *r)
 {
   if (!r) return;
-  while (r->newest) {
-    struct pump *const p = &r->newest->pump;
-    pump_close(p);
-    pump_run(p);
-  }
+  while (r->newest) pump_drop(&r->newest->pump);
   while (r->newest_flow) flow_close(r->newest_flow);
   for (unsigned i = 0; i < RESPOND_LISTENERS; i++) {
     watch_stop(r->loop, &r->listen[i]);

@@ -174,7 +174,7 @@ start_responder() {
     start "$peer_limit" "$name" "$responder" --bind "${address[$1]}" --port 0 \
         --keys "$work/right.keys" --scheme psk --modes open,auth,enc,mixed
     for ((try = 0; try < 100; try++)); do
-        line=$(grep -m1 '^listening on ' "$work/$name.out")
+        line=$(grep -m1 '^listening on ' "$work/$name.out" 2>/dev/null)
         if [ -n "$line" ]; then
             peer_port[$name]=${line#"listening on ${host[$1]}:"}
             [[ ${peer_port[$name]} =~ ^[0-9]+$ ]] || return 1
