@@ -261,11 +261,13 @@ void itwi_conn_stop(struct itw_conn *c, itw_status status, uint32_t slot_state)
 /* A row's octets are there. */
 static void complete(struct itw_conn *c)
 {
-  itw_mono timer = c->timers[ITWI_T_MESSAGE];
+  itw_mono message = c->timers[ITWI_T_MESSAGE], answer = c->timers[ITWI_T_ANSWER];
   itwi_conn_cancel(c, ITWI_T_MESSAGE);
   itwi_conn_cancel(c, ITWI_T_ANSWER);
   c->row->handler(c);
-  if (c->row->rest) c->timers[ITWI_T_MESSAGE] = timer;
+  if (!c->row->rest) return;
+  c->timers[ITWI_T_MESSAGE] = message;
+  c->timers[ITWI_T_ANSWER] = answer;
 }
 
 itw_status itw_conn_got(itw_conn *c, struct itw_poll *p, size_t n, itw_mono now)

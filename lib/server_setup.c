@@ -48,9 +48,11 @@ static void on_selected(struct itw_conn *c, const struct itw_answer *n)
   if (none || unfit) {
     c->u.server.why = unfit ? ITW_ERR_SA_UNFIT : n->why < 0 ? n->why : ITW_ERR_SA_NONE;
     greet(c, g->schemes & ITW_PSK, g->legacy_modes);
-  } else {
-    if (itwi_is_draft(n->schemes)) c->sa = n->sa;
+  } else if (itwi_is_draft(n->schemes)) {
+    c->sa = n->sa;
     greet(c, n->schemes, g->modes & n->modes);
+  } else {
+    greet(c, n->schemes, (g->modes & n->modes) | g->legacy_modes);
   }
 }
 

@@ -12,6 +12,7 @@
 /* A provider that does as it is told, and counts. */
 struct provider {
   itw_status says;
+  uint32_t fails;    /* the kind of question that it fails at */
   uint32_t kind;     /* of its answers; 0 with `ring`: the ring's */
   uint32_t wrong_id;
   itw_keyring *ring;
@@ -27,6 +28,7 @@ static itw_status provide(void *ctx, const struct itw_ask *q, struct itw_answer 
   p->asked++;
   p->last = *q;
   assert_int_equal(out->id, q->id);
+  if (p->fails == q->kind) return ITW_ERR_MEMORY;
   if (p->says == ITW_OK && p->ring) return itw_keyring_answer(p->ring, q, out);
   out->kind = p->kind;
   out->id += p->wrong_id;
@@ -385,7 +387,7 @@ static void provider_answers_later(void **state)
 /* protocol.md 3: the key provider failed: Accept 2. */
 static void provider_fails(void **state)
 {
-  struct provider p = {.says = ITW_ERR_MEMORY}, q = {.says = ITW_ERR_MEMORY};
+  struct provider p = {.says = ITW_ERR_MEMORY}, q = {.fails = ITW_ASK_SELECT};
   struct link l;
   (void)state;
   link_init(&l, ITW_PSK, ITW_MODE_ENC);
@@ -398,6 +400,7 @@ static void provider_fails(void **state)
 
   link_init(&l, ITW_IKEV2 | ITW_PSK, ITW_MODE_ENC); /* a failed provider is no reason for weaker keys */
   l.cg.flags = ITW_CLIENT_FALLBACK_PSK | ITW_CLIENT_FALLBACK_OPEN;
+  q.ring = link_ring(&l.c);
   l.cg.keys = (struct itw_keys){&ops, &q};
   link_connect(&l);
   link_ended(&l.c, ITW_ERR_KEY_PROVIDER);

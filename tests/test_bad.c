@@ -239,10 +239,10 @@ static void a_megabyte_of_zeros_to_a_client(void **state)
       assert_in_range(zeros(&l, &l.c), 0, 200);
       switch (point) {
       case GREETING: link_ended(&l.c, ITW_ERR_NOT_WILLING); break;
-      case SERVER_START: link_ended(&l.c, ITW_ERR_UNEXPECTED); break; /* zeros are a Server-Start; what follows isn't asked for */
+      case SERVER_START: link_ended(&l.c, ITW_ERR_UNEXPECTED); break; /* zeros are a Server-Start, too */
       case IDLE: link_ended(&l.c, ITW_ERR_UNEXPECTED); break;
       case ACCEPT: link_ended(&l.c, open ? ITW_ERR_PORT : ITW_ERR_HMAC); break;
-      default: link_ended(&l.c, open ? ITW_ERR_UNEXPECTED : ITW_ERR_HMAC); break; /* in open mode zeros are a Start-Ack, too */
+      default: link_ended(&l.c, open ? ITW_ERR_UNEXPECTED : ITW_ERR_HMAC); break; /* ... and a Start-Ack in open mode */
       }
       link_free(&l);
     }

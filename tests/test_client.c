@@ -138,6 +138,7 @@ static void open_setup_is_zero(void **state)
 
 static void not_willing(void **state)
 {
+  link_need_crypto();
   static const uint32_t schemes[] = {0, ITW_PSK, ITW_IKEV2, ITW_SHARED, ITW_ROOT, ITW_DIRECT};
   (void)state;
   for (size_t i = 0; i < 6; i++) {

@@ -78,6 +78,12 @@ ITW_API uint64_t itw_conn_tag(const itw_conn *); /* the caller's number, from th
 /* The SA that the connection is pinned to; protocol 0: none. */
 ITW_MUST itw_status itw_conn_sa(const itw_conn *, struct itw_sa *out);
 
+/* Accept values (RFC 4656 §3.3; 6: RFC 7717 §5.1). */
+enum {
+  ITW_ACCEPT_OK = 0, ITW_ACCEPT_FAILURE = 1, ITW_ACCEPT_INTERNAL = 2, ITW_ACCEPT_UNSUPPORTED = 3,
+  ITW_ACCEPT_PERMANENT = 4, ITW_ACCEPT_TEMPORARY = 5, ITW_ACCEPT_NO_SA = 6
+};
+
 enum { ITW_REKEY_KEEP = 0, ITW_REKEY_CLOSE = 1 };
 
 /* A test session as asked for with Request-TW-Session (RFC 5357 §3.5). */

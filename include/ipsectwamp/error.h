@@ -25,7 +25,7 @@ enum {
 
   /* resource: try later, or with more */
   ITW_ERR_FULL = -16,      /* no slot left */
-  ITW_ERR_COLLISION = -17, /* these addresses and ports are in use by another session */
+  ITW_ERR_COLLISION = -17, /* there is one already: a session's addresses and ports, a key's name or SPIs */
   ITW_ERR_MEMORY = -18,    /* no memory */
 
   /* peer: what came is not what the standard allows, or the peer said no */

@@ -9,7 +9,7 @@
    ignored. Writers write every octet, MBZ as zeros: ITW_ERR_TOO_SMALL. HMAC fields are not part of a message's body here:
    a body stands before its HMAC. Offsets and figures: lib/wire_*.c. */
 
-#include <ipsectwamp/error.h>
+#include <ipsectwamp/conn.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -33,11 +33,6 @@ enum {
 enum {
   ITW_CMD_REQUEST_SESSION = 1, ITW_CMD_START_SESSIONS = 2, ITW_CMD_STOP_SESSIONS = 3, ITW_CMD_FETCH_SESSION = 4,
   ITW_CMD_REQUEST_TW_SESSION = 5, ITW_CMD_START_N = 7, ITW_CMD_STOP_N = 9
-};
-/* Accept values (RFC 4656 §3.3; 6: RFC 7717 §5.1). */
-enum {
-  ITW_ACCEPT_OK = 0, ITW_ACCEPT_FAILURE = 1, ITW_ACCEPT_INTERNAL = 2, ITW_ACCEPT_UNSUPPORTED = 3,
-  ITW_ACCEPT_PERMANENT = 4, ITW_ACCEPT_TEMPORARY = 5, ITW_ACCEPT_NO_SA = 6
 };
 
 struct itw_greeting {

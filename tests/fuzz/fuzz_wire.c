@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Readers of control messages: no octet beyond the end, and what was read and written again reads the same. */
+/* Readers of control messages and test packets: no octet beyond the end, and what was read and written again reads the same. */
 
 #include <ipsectwamp/wire.h>
 #include <stdlib.h>
@@ -21,6 +21,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define GREETING(out, data, size) itw_greeting_read(out, form, data, size)
 #define SETUP(out, data, size) itw_setup_read(out, form, data, size)
+#define SENDER(out, data, size) itw_sender_packet_read(out, secure, data, size)
+#define SENDER_OUT(out, cap, p) itw_sender_packet_write(out, cap, secure, p)
+#define REFLECTOR(out, data, size) itw_reflector_packet_read(out, secure, data, size)
+#define REFLECTOR_OUT(out, cap, p) itw_reflector_packet_write(out, cap, secure, p)
+#define START_ACK_OUT(out, cap, p) itw_start_ack_write(out, cap, *(p))
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -30,6 +35,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     THERE_AND_BACK(struct itw_greeting, GREETING, itw_greeting_write);
     THERE_AND_BACK(struct itw_setup, SETUP, itw_setup_write);
   }
+  for (uint32_t secure = 0; secure <= 1; secure++) {
+    THERE_AND_BACK(struct itw_sender_packet, SENDER, SENDER_OUT);
+    THERE_AND_BACK(struct itw_reflector_packet, REFLECTOR, REFLECTOR_OUT);
+  }
+  THERE_AND_BACK(uint32_t, itw_start_ack_read, START_ACK_OUT);
   THERE_AND_BACK(struct itw_server_start, itw_server_start_read, itw_server_start_write);
   THERE_AND_BACK(struct itw_request_tw, itw_request_tw_read, itw_request_tw_write);
   THERE_AND_BACK(struct itw_accept_session, itw_accept_session_read, itw_accept_session_write);

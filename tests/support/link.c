@@ -114,7 +114,7 @@ static void side_init(struct link *l, struct link_side *s, uint32_t schemes)
 {
   uint32_t sa = schemes & ITW_DIRECT ? LINK_ESP : LINK_IKE;
   s->link = l;
-  s->keys = LINK_PSK | sa;
+  s->keys = schemes ? LINK_PSK | sa : LINK_PSK;
   s->limit = SIZE_MAX;
   s->slice = 512;
   ITW_INIT(s->p);
@@ -437,8 +437,10 @@ void fake_open(struct fake *f, struct link *l, struct link_side *peer)
   f->link = l;
   f->peer = peer;
   assert_int_equal(itwi_backend_open(&f->backend, NULL), ITW_OK);
-  assert_int_equal(itwi_stream_open(&f->rx, &f->backend), ITW_OK);
-  assert_int_equal(itwi_stream_open(&f->tx, &f->backend), ITW_OK);
+  if (strcmp(itw_crypto_backend(), "none")) { /* in open mode zeroed ones do */
+    assert_int_equal(itwi_stream_open(&f->rx, &f->backend), ITW_OK);
+    assert_int_equal(itwi_stream_open(&f->tx, &f->backend), ITW_OK);
+  }
   octets_of(f->setup.client_iv, 16, 9);
   link_run(l);
 }

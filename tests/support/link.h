@@ -64,7 +64,8 @@ struct link {
   struct link_side c, s;
 };
 
-/* Both with the passphrase and an SA that suits the schemes, Count 1024, four slots, 192.0.2.1:50000 and 192.0.2.2:862. */
+/* Both with the passphrase and an SA that suits the schemes, if any; Count 1024, four slots, the Client at
+   192.0.2.1:50000, the Server at 192.0.2.2:862. */
 void link_init(struct link *, uint32_t schemes, uint32_t mode);
 void link_need_crypto(void); /* skips the test in a build without cryptography */
 void link_share(struct link *, const struct link *first); /* uses first's Server */
@@ -123,7 +124,7 @@ int fake_stop(struct fake *, uint32_t sessions);              /* Stop-Sessions; 
 /* A Server. */
 struct itw_greeting fake_hello(uint32_t modes);
 void fake_greet(struct fake *, const struct itw_greeting *);
-bool fake_start(struct fake *, uint32_t accept);              /* reads the Set-Up-Response, sends Server-Start; false: none came */
+bool fake_start(struct fake *, uint32_t accept);              /* reads Set-Up-Response, sends Server-Start; false: none */
 void fake_answer(struct fake *, uint32_t accept, uint32_t port); /* reads a request, sends Accept-Session */
 void fake_ack(struct fake *, uint32_t accept);                /* reads Start-Sessions, sends Start-Ack */
 
