@@ -354,6 +354,7 @@ static void on_stop(struct itw_conn *c)
   }
   itwi_conn_state(c, ITWI_IDLE);
   itwi_conn_stop(c, ITW_OK, ITWI_STOPPED);
+  if (c->event.kind == ITW_EV_STOPPED) c->event.accept = s.accept; /* how the Client says that it went */
 }
 
 itw_status itw_server_ended(itw_conn *c, struct itw_poll *p, uint32_t at, itw_mono now)

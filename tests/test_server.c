@@ -283,7 +283,7 @@ static void without_an_sa(void **state)
     {ITW_ROOT, 0, 0, 1024, ITW_ERR_SA_NONE},
     {ITW_DIRECT, 0, 0, 1024, ITW_ERR_SA_NONE},
     {ITW_ROOT, 1, 1, 1024, ITW_OK},
-    {ITW_DIRECT | ITW_PSK, 4, 4, 2048, ITW_OK},
+    {ITW_DIRECT | ITW_PSK, 6, 6, 2048, ITW_OK},
     {ITW_SHARED | ITW_PSK, 4, 4, 2048, ITW_OK},
   };
   (void)state;

@@ -106,7 +106,7 @@ enum {
   ITW_EV_REFUSED,  /* client: slot is free again: accept says why. Server: a request was refused by the library: status */
   ITW_EV_STARTED,  /* all accepted sessions run. Server: start them in the reflector before writing: Start-Ack stands at
                       `out` once this event was pulled */
-  ITW_EV_STOPPED,  /* sessions have stopped. status ITW_OK: by Stop-Sessions; else the connection broke and results are
+  ITW_EV_STOPPED,  /* sessions have stopped. status ITW_OK: by Stop-Sessions, accept as it says (Server); else the connection broke and results are
                       invalid (RFC 4656 §3.8) */
   ITW_EV_SA_GONE,  /* the SA is gone and the connection goes on with its keys (ITW_REKEY_KEEP) */
   ITW_EV_CLOSED    /* the last one: status, accept */

@@ -30,7 +30,7 @@ struct itw_server_config {
   uint32_t modes;         /* set of ITW_MODE_* */
   uint32_t legacy_modes;  /* with schemes of the draft: modes for clients that use no SA: when there is none for the peer, in a
                              plain greeting, and on a 64-octet one beside the SA. All but open need ITW_PSK. 0: none; a
-                             peer without an SA gets Modes 0 */
+                             peer without an SA gets Modes 0, unless the answer to SELECT was psk or ikev2 */
   uint32_t sessions;      /* slots per connection, 1 to 4096; 0: 16 */
   uint32_t count_psk;     /* Count in greetings for passphrases; 0: 32768 */
   uint32_t count_sa;      /* Count where all secrets are SA-derived; 0: 1024 */
