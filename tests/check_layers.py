@@ -18,17 +18,17 @@ LAYERS = [
     {'kdf', 'prf', 'pbkdf2', 'wire_setup', 'wire_control', 'wire_test', 'packet', 'alarm', 'window'},
     {'key', 'keyring', 'ask', 'session'},
     {'seal', 'cache', 'stream', 'scheme'},
-    {'demux', 'shard', 'sender', 'reflector', 'conn'},
+    {'demux', 'shard', 'sender', 'reflector', 'conn', 'conn_keys'},
     {'client', 'server', 'server_shared', 'server_setup'},
 ]
 # The same layer, the one above the other: contexts of seals; a shard's inside; what is made of it.
 BESIDE = {('crypto_openssl', 'crypto_openssl_sha1'), ('crypto_openssl_sha1', 'crypto'), ('cache', 'seal'), ('shard', 'demux'), ('sender', 'shard'), ('reflector', 'shard')}
 # A .c file that has no header of its own belongs to this one.
 HEADER_OF = {'crypto_openssl': 'crypto', 'crypto_mbedtls': 'crypto', 'crypto_none': 'crypto',
-             'prf': 'kdf', 'pbkdf2': 'kdf', 'server_shared': 'server', 'server_setup': 'server', 'error': 'status'}
+             'prf': 'kdf', 'pbkdf2': 'kdf', 'server_shared': 'server', 'server_setup': 'server', 'conn_keys': 'conn', 'error': 'status'}
 
 # Control and measurement meet only in session (and below): neither side knows the other.
-CONTROL = {'wire_setup', 'wire_control', 'key', 'keyring', 'ask', 'stream', 'scheme', 'conn', 'client', 'server', 'server_shared', 'server_setup'}
+CONTROL = {'wire_setup', 'wire_control', 'key', 'keyring', 'ask', 'stream', 'scheme', 'conn', 'conn_keys', 'client', 'server', 'server_shared', 'server_setup'}
 MEASUREMENT = {'wire_test', 'packet', 'alarm', 'window', 'seal', 'cache', 'demux', 'shard', 'sender', 'reflector'}
 CONTROL_PUBLIC = {'key', 'conn', 'client', 'server', 'ipsectwamp'}
 MEASUREMENT_PUBLIC = {'packet', 'sender', 'reflector', 'ipsectwamp'}
