@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Each allocation fails once, ours and libcrypto's: there is a status, nothing leaks (the sanitizer looks), the object can
-   be freed, and libcrypto's error queue is left as found. */
+   be freed, and libcrypto's error queue is left as found. Left out is what libcrypto allocates once, when a library context
+   loads its provider and finds an algorithm for the first time: libcrypto 3.0 leaks there (in a fresh context, 4,605
+   allocations; our statuses were right in all of them). */
 
 #include "fail.h"
 #include "plane.h"
@@ -26,21 +28,29 @@ static bool is_told(itw_status st)
   return st == ITW_ERR_MEMORY || st == ITW_ERR_CRYPTO || st == ITW_ERR_UNSUPPORTED || st == ITW_ERR_KEY_PROVIDER;
 }
 
+/* Once with allocation n failing, or all from n on; false: there are no n. */
+static bool fail_once(itw_status (*run)(void *), void *arg, const char *what, long n, bool for_good)
+{
+  itw_status st;
+  if (for_good)
+    fail_from(n);
+  else
+    fail_at(n);
+  st = run(arg);
+  if (!fail_happened()) return assert_int_equal(st, ITW_OK), false;
+  if (st != ITW_OK && !is_told(st)) fail_msg("%s: allocation %ld: %s", what, n, itw_status_name(st));
+  if (!queue_is_empty()) fail_msg("%s: allocation %ld: something stays in the error queue", what, n);
+  return true;
+}
+
 /* Runs it until no allocation is left to fail. An allocation that libcrypto can do without leaves a run as good. */
 static void fail_everywhere(itw_status (*run)(void *), void *arg, const char *what)
 {
   long n = 0;
-  itw_status st;
   assert_int_equal(run(arg), ITW_OK); /* what is allocated once only is there now */
-  for (;; n++) {
-    assert_in_range(n, 0, MOST);
-    fail_at(n);
-    st = run(arg);
-    if (!fail_happened()) break;
-    if (st != ITW_OK && !is_told(st)) fail_msg("%s: allocation %ld: %s", what, n, itw_status_name(st));
-    if (!queue_is_empty()) fail_msg("%s: allocation %ld: something stays in the error queue", what, n);
-  }
-  assert_int_equal(st, ITW_OK);
+  for (; fail_once(run, arg, what, n, false); n++) assert_in_range(n, 0, MOST);
+  for (long k = 0; k < n; k++) fail_once(run, arg, what, k, true);
+  assert_int_equal(run(arg), ITW_OK);
   print_message("%s: %ld allocations\n", what, n);
 }
 
@@ -77,6 +87,29 @@ static void connections(void **state)
       fail_everywhere(play, &r, what);
       replay_close(&r);
     }
+}
+
+/* Another connection of the same Server: it neither suffers nor waits for ever. */
+static void bystander(void **state)
+{
+  static struct replay whole, other;
+  const char *file = "schemes/psk-psk-none-enc.vec";
+  (void)state;
+  PLANE_NEEDS(ITW_MODE_ENC);
+  replay_open(&whole, file, ITW_ROLE_SERVER);
+  replay_open(&other, file, ITW_ROLE_SERVER);
+  other.with = &whole;
+  replay_begin(&whole);
+  assert_int_equal(whole.made, ITW_OK);
+  replay_feed(&whole, 200); /* in the middle of the first command */
+  fail_everywhere(play, &other, "beside another connection");
+  replay_feed(&whole, whole.peer_len);
+  replay_end(&whole);
+  assert_int_equal(whole.detail.status, ITW_OK);
+  assert_int_equal(whole.out_len, whole.expect_len);
+  assert_memory_equal(whole.out, whole.expect, whole.expect_len);
+  replay_close(&other);
+  replay_close(&whole);
 }
 
 /* ---- shards ---- */
@@ -160,6 +193,7 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(connections),
+    cmocka_unit_test(bystander),
     cmocka_unit_test(packets),
     cmocka_unit_test(derivations),
   };

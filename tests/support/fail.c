@@ -4,11 +4,16 @@
 #include <stdlib.h>
 
 static long left = -1; /* allocations that still succeed; -1: all do */
-static bool happened;
+static bool happened, for_good;
 
 static bool fails(void)
 {
-  if (left < 0 || left-- > 0) return false;
+  if (left < 0) return false;
+  if (left > 0) {
+    left--;
+    return false;
+  }
+  if (!for_good) left = -1;
   happened = true;
   return true;
 }
@@ -16,7 +21,13 @@ static bool fails(void)
 void fail_at(long n)
 {
   left = n;
-  happened = false;
+  happened = for_good = false;
+}
+
+void fail_from(long n)
+{
+  fail_at(n);
+  for_good = true;
 }
 
 bool fail_happened(void)

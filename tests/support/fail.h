@@ -8,6 +8,7 @@
 
 void fail_install(void);  /* before anything else: libcrypto takes an allocator only before its first use */
 void fail_at(long n);     /* the n-th allocation from now on, from 0, and no other fails */
+void fail_from(long n);   /* that one and all after it */
 bool fail_happened(void); /* whether it came to that; ends it */
 
 #endif
