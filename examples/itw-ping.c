@@ -22,8 +22,10 @@
 
 enum { ANSWERED = 0, NO_ANSWER = 1, FAILED = 2, TWAMP_PORT = 862, PADDING_MAX = 65000, TIMERS = 4 };
 
-static const char usage[] =
-    "usage: " PROGRAM " [OPTION]... HOST[:PORT]\n"
+#define SYNOPSIS "usage: " PROGRAM " [OPTION]... HOST[:PORT]"
+static const char mistaken[] = SYNOPSIS "; --help tells more\n";
+static const char usage[] = SYNOPSIS
+    "\n"
     "  --keys FILE         passphrases, IKE SAs and IPsec SAs\n"
     "  --key NAME          which passphrase of FILE (default: the only one)\n"
     "  --scheme S          psk shared shared-sid root direct ikev2, or psk,ikev2 (default: these, as FILE has keys for "
@@ -124,8 +126,12 @@ static void complain(int name, int index, const char *why)
 static bool read_options(struct settings *s, int argc, char **argv)
 {
   for (int name, index = 0; (name = getopt_long(argc, argv, "c:i:s:W:vq46", options, &index)) != -1;) {
-    if (name == HELP || name == '?') { /* getopt has said which option it doesn't know */
-      fputs(usage, name == HELP ? stdout : stderr);
+    if (name == HELP) {
+      fputs(usage, stdout);
+      exit(0);
+    }
+    if (name == '?') { /* getopt has said which option it doesn't know */
+      fputs(mistaken, stderr);
       return false;
     }
     const char *const wrong = set(s, name, optarg);
@@ -134,7 +140,7 @@ static bool read_options(struct settings *s, int argc, char **argv)
     return false;
   }
   if (optind + 1 != argc) {
-    fprintf(stderr, PROGRAM ": %s\n%s", optind == argc ? "where to? A HOST is missing" : "one HOST only", usage);
+    fprintf(stderr, PROGRAM ": %s\n%s", optind == argc ? "where to? A HOST is missing" : "one HOST only", mistaken);
     return false;
   }
   s->host = argv[optind];

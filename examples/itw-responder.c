@@ -23,8 +23,10 @@
 enum { OK = 0, FAILED = 2, TWAMP_PORT = 862, PADDING_MAX = 65000 };
 enum { OTHER_FDS = 32 }; /* file descriptors that are neither a connection's nor a session's */
 
-static const char usage[] =
-    "usage: " PROGRAM " [OPTION]...\n"
+#define SYNOPSIS "usage: " PROGRAM " [OPTION]..."
+static const char mistaken[] = SYNOPSIS "; --help tells more\n";
+static const char usage[] = SYNOPSIS
+    "\n"
     "  --bind ADDR             listen on this address (default: all, IPv4 and IPv6)\n"
     "  --port N                TCP port; 0: any free one (default 862)\n"
     "  --keys FILE             passphrases, IKE SAs and IPsec SAs\n"
@@ -110,8 +112,12 @@ static const char *set(struct settings *s, int name, const char *value)
 static bool read_options(struct settings *s, int argc, char **argv)
 {
   for (int name, index = 0; (name = getopt_long(argc, argv, "", options, &index)) != -1;) {
-    if (name == HELP || name == '?') { /* getopt has said which option it doesn't know */
-      fputs(usage, name == HELP ? stdout : stderr);
+    if (name == HELP) {
+      fputs(usage, stdout);
+      exit(0);
+    }
+    if (name == '?') { /* getopt has said which option it doesn't know */
+      fputs(mistaken, stderr);
       return false;
     }
     const char *const wrong = set(s, name, optarg);
@@ -120,7 +126,7 @@ static bool read_options(struct settings *s, int argc, char **argv)
     return false;
   }
   if (optind == argc) return true;
-  fprintf(stderr, PROGRAM ": what is '%s' for?\n%s", argv[optind], usage);
+  fprintf(stderr, PROGRAM ": what is '%s' for?\n%s", argv[optind], mistaken);
   return false;
 }
 

@@ -435,7 +435,7 @@ def test_usage(programs, keys):
         run = programs.run(program, '--kyes', path, *target)
         check(f'{program}: a mistyped option', run.status == 2 and '--kyes' in run.err and 'usage:' in run.err, run.all)
         run = programs.run(program, '--help')
-        check(f'{program}: --help', run.status == 2 and run.out.startswith('usage:') and not run.err, run.all)
+        check(f'{program}: --help', run.status == 0 and run.out.startswith('usage:') and not run.err, run.all)
         refused(f'{program}: no keys file', programs.run(program, '--keys', '/nonexistent/keys', *target),
                 '/nonexistent/keys', 'No such file')
         refused(f'{program}: an unknown scheme', programs.run(program, '--scheme', 'pks', *target), '--scheme pks')
