@@ -1,32 +1,33 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "client.h"
 #include "abi.h"
-#include "conn.h"
 #include "octets.h"
 #include "secret.h"
-#include <ipsectwamp/client.h>
 
-enum {
-  GREETING = 1, GREETING_REST, KEYS, SERVER_START, IDLE, ACCEPT_SESSION, SID_KEYS, START_ACK,
-};
 static void on_greeting_head(struct itw_conn *);
 static void on_greeting(struct itw_conn *);
 static void on_server_start(struct itw_conn *);
 static void on_unsolicited(struct itw_conn *);
-static void on_accept_session(struct itw_conn *);
 static void on_start_ack(struct itw_conn *);
+static void on_stop(struct itw_conn *);
 
-/* RFC 4656 §3.1, 3.5, 3.7; RFC 5357 §3. A state with a length waits for the Server, the others for keys or our caller. */
+/* RFC 4656 §3.1, 3.5 to 3.9; RFC 5357 §3; RFC 5938. A state with a length waits for the Server, the others for keys or our
+   caller. */
 static const struct itwi_row rows[] = {
-  /* state         what is read             octets  stage               handler            next */
-  {ITWI_ENDED,     0,                            0, ITW_STATE_ENDED,    NULL,              ITWI_ENDED, 0},
-  {GREETING,       ITW_MSG_GREETING,            16, ITW_STATE_SETUP,    on_greeting_head,  GREETING_REST, 0},
-  {GREETING_REST,  ITW_MSG_GREETING,             0, ITW_STATE_SETUP,    on_greeting,       KEYS, 1},
-  {KEYS,           ITW_MSG_GREETING,             0, ITW_STATE_SETUP,    NULL,              SERVER_START, 0},
-  {SERVER_START,   ITW_MSG_SERVER_START,        48, ITW_STATE_SETUP,    on_server_start,   IDLE, 0},
-  {IDLE,           ITW_MSG_COMMAND,              1, ITW_STATE_IDLE,     on_unsolicited,    IDLE, 0},
-  {ACCEPT_SESSION, ITW_MSG_ACCEPT_SESSION,      48, ITW_STATE_REQUEST,  on_accept_session, IDLE, 0},
-  {SID_KEYS,       ITW_MSG_ACCEPT_SESSION,       0, ITW_STATE_REQUEST,  NULL,              IDLE, 0},
-  {START_ACK,      ITW_MSG_START_ACK,           32, ITW_STATE_STARTING, on_start_ack,      IDLE, 0},
+  /* state              what is read             octets  stage               handler                       next */
+  ITWI_COMMON_ROWS,
+  {ITWI_GREETING,       ITW_MSG_GREETING,            16, ITW_STATE_SETUP,    on_greeting_head,             ITWI_GREETING_REST, 0},
+  {ITWI_GREETING_REST,  ITW_MSG_GREETING,             0, ITW_STATE_SETUP,    on_greeting,                  ITWI_CLIENT_KEYS, ITWI_REST},
+  {ITWI_CLIENT_KEYS,    ITW_MSG_GREETING,             0, ITW_STATE_SETUP,    NULL,                         ITWI_SERVER_START, 0},
+  {ITWI_SERVER_START,   ITW_MSG_SERVER_START,        48, ITW_STATE_SETUP,    on_server_start,              ITWI_CLIENT_IDLE, 0},
+  {ITWI_CLIENT_IDLE,    ITW_MSG_COMMAND,              1, ITW_STATE_IDLE,     on_unsolicited,               ITWI_CLIENT_IDLE, 0},
+  {ITWI_ACCEPT_SESSION, ITW_MSG_ACCEPT_SESSION,      48, ITW_STATE_REQUEST,  itwi_client_on_accept_session,ITWI_CLIENT_IDLE, 0},
+  {ITWI_SID_KEYS,       ITW_MSG_ACCEPT_SESSION,       0, ITW_STATE_REQUEST,  NULL,                         ITWI_CLIENT_IDLE, 0},
+  {ITWI_START_ACK,      ITW_MSG_START_ACK,           32, ITW_STATE_STARTING, on_start_ack,                 ITWI_CLIENT_IDLE, 0},
+  {ITWI_TESTING,        ITW_MSG_STOP_SESSIONS,       16, ITW_STATE_TESTING,  on_stop,                      ITWI_STOP_RECORD, 0}, /* OWAMP */
+  {ITWI_FETCH_ACK,      ITW_MSG_FETCH_ACK,           32, ITW_STATE_FETCHING, itwi_client_on_fetch_ack,     ITWI_FETCH_REQUEST, 0},
+  {ITWI_FETCH_REQUEST,  ITW_MSG_FETCHED_DATA,       112, ITW_STATE_FETCHING, itwi_client_on_fetch_request, ITWI_PART, ITWI_PARTS},
+  {ITWI_NAMES_ACK,      0,                           16, 0,                  itwi_client_on_names_ack,     ITWI_PART, 0},
 };
 
 /* ---- Server Greeting ---- */
@@ -60,14 +61,14 @@ static void on_greeting_head(struct itw_conn *c)
 static void send_setup(struct itw_conn *c, struct itw_setup *s)
 {
   s->form = c->greeting.form;
-  s->mode = itwi_mode_field(&c->choice);
+  s->mode = itwi_mode_field(c->protocol, &c->choice);
   if (c->choice.mode != ITW_MODE_OPEN) memcpy(s->client_iv, c->u.client.random + 48, sizeof s->client_iv);
-  if (itw_setup_write(c->out, sizeof c->out, s) != ITW_OK) {
+  if (itw_setup_write(c->out, c->buffer, s) != ITW_OK) {
     itwi_conn_fail(c, ITW_ERR_INTERNAL, 0);
     return;
   }
   itwi_conn_send(c, itwi_setup_len(s->form));
-  itwi_conn_state(c, SERVER_START);
+  itwi_conn_state(c, ITWI_SERVER_START);
   itwi_conn_timer(c, ITWI_T_ANSWER, ITWI_ANSWER_NS);
 }
 
@@ -75,7 +76,8 @@ static void send_setup(struct itw_conn *c, struct itw_setup *s)
 static void go(struct itw_conn *c, uint32_t scheme, uint32_t mode)
 {
   struct itw_setup open = {0};
-  c->choice = (struct itwi_choice){scheme, mode};
+  uint32_t features = itwi_is_draft(scheme) ? 0 : c->features & c->greeting.modes;
+  c->choice = (struct itwi_choice){scheme, mode, features};
   if (mode == ITW_MODE_OPEN) {
     send_setup(c, &open);
     return;
@@ -84,14 +86,14 @@ static void go(struct itw_conn *c, uint32_t scheme, uint32_t mode)
     itwi_conn_fail(c, ITW_ERR_COUNT, 0);
     return;
   }
-  itwi_conn_state(c, KEYS);
+  itwi_conn_state(c, ITWI_CLIENT_KEYS);
   itwi_conn_ask_key(c, c->u.client.key_id, c->u.client.key_id_len, c->flags & ITW_CLIENT_NO_PBKDF2 ? ITW_ASK_NO_PBKDF2 : 0);
 }
 
 /* Without an SA: only what the caller allowed. */
 static void fall_back(struct itw_conn *c, itw_status why)
 {
-  uint32_t psk = c->flags & ITW_CLIENT_FALLBACK_PSK ? wanted(c, c->greeting.modes & ITWI_PROTECTED) : 0;
+  uint32_t psk = c->flags & ITW_CLIENT_FALLBACK_PSK ? wanted(c, c->greeting.modes & ITWI_PROTECTED & itwi_modes(itwi_profile(c->protocol, 0), ITWI_SECURITY)) : 0;
   memset(&c->sa, 0, sizeof c->sa);
   if (psk)
     go(c, ITW_PSK, psk);
@@ -104,7 +106,7 @@ static void fall_back(struct itw_conn *c, itw_status why)
 static void ask_select(struct itw_conn *c, uint32_t scheme, uint32_t modes)
 {
   struct itw_ask *q;
-  itwi_conn_state(c, KEYS);
+  itwi_conn_state(c, ITWI_CLIENT_KEYS);
   q = itwi_ask_open(&c->asking, ITW_ASK_SELECT);
   q->schemes = scheme;
   q->modes = modes;
@@ -125,7 +127,8 @@ static uint32_t wanted_set(const struct itw_conn *c, uint32_t set)
 /* A greeting that names an SA (draft §4.2): the check comes first, in every mode. */
 static void draft_greeting(struct itw_conn *c)
 {
-  uint32_t offered = c->greeting.modes & ITWI_BIT_IPSEC ? c->greeting.modes & ITWI_OPEN_DRAFT : 0;
+  uint32_t ipsec = c->greeting.modes & itwi_modes(ITWI_PROFILE_DRAFT, ITWI_IPSEC);
+  uint32_t offered = ipsec ? c->greeting.modes & itwi_modes(ITWI_PROFILE_DRAFT, ITWI_SECURITY) : 0;
   uint32_t modes = wanted_set(c, offered);
   if (modes)
     ask_select(c, c->u.client.schemes & ITW_DRAFT, modes);
@@ -135,9 +138,10 @@ static void draft_greeting(struct itw_conn *c)
 
 static void registry_greeting(struct itw_conn *c)
 {
-  bool ikev2 = c->u.client.schemes & ITW_IKEV2 && c->greeting.modes & ITWI_BIT_IKEV2;
+  uint32_t profile = itwi_profile(c->protocol, 0);
+  bool ikev2 = c->u.client.schemes & ITW_IKEV2 && c->greeting.modes & itwi_modes(profile, ITWI_IKEV2);
   bool psk = c->u.client.schemes & ITW_PSK;
-  uint32_t usable = ITW_MODE_OPEN | (ikev2 || psk ? (uint32_t)ITWI_PROTECTED : 0);
+  uint32_t usable = ITW_MODE_OPEN | (ikev2 || psk ? itwi_modes(profile, ITWI_SECURITY) : 0);
   uint32_t mode = wanted(c, c->greeting.modes & usable);
   if (!mode)
     fall_back(c, ITW_ERR_MODE);
@@ -231,21 +235,6 @@ static void on_root_answer(struct itw_conn *c, const struct itw_answer *n)
     itwi_conn_fail(c, st, 0);
 }
 
-static void accepted(struct itw_conn *c, const uint8_t sid[16], const struct itw_answer *n)
-{
-  struct itwi_conn_slot *slot = &c->slots[c->slot];
-  itw_status st = itwi_conn_session(c, slot, sid, n);
-  if (st != ITW_OK) {
-    itwi_conn_fail(c, st, 0);
-    return;
-  }
-  slot->state = ITWI_ACCEPTED;
-  itwi_conn_state(c, IDLE);
-  itwi_conn_raise(c, ITW_EV_ACCEPTED);
-  c->event.slot = c->slot;
-  c->event.request = slot->request;
-}
-
 static void on_answer(struct itw_conn *c, const struct itw_answer *n)
 {
   struct itw_setup direct = {0};
@@ -262,7 +251,7 @@ static void on_answer(struct itw_conn *c, const struct itw_answer *n)
     itwi_answer_pair(&c->pair, n);
     send_setup(c, &direct);
   } else {
-    accepted(c, c->asking.ask.sid, n);
+    itwi_client_accepted(c, c->asking.ask.sid, n);
   }
 }
 
@@ -302,47 +291,27 @@ static void on_server_start(struct itw_conn *c)
   itwi_conn_cancel(c, ITWI_T_SETUP);
   itwi_conn_raise(c, ITW_EV_UP);
   c->event.sa = c->sa;
+  c->event.features = c->choice.features;
   if (c->choice.scheme == ITW_PSK) memcpy(c->event.key_id, c->u.client.key_id, sizeof c->event.key_id);
 }
 
 /* TWAMP's Server speaks only when asked. */
 static void on_unsolicited(struct itw_conn *c) { itwi_conn_fail(c, ITW_ERR_UNEXPECTED, 0); }
 
-/* Decrypts a whole message of n octets of body and checks its HMAC. */
-static bool open_message(struct itw_conn *c, size_t n)
+/* Nothing is under way but, perhaps, a test; of OWAMP's, the Server may speak of its own. */
+static void on_idle(struct itw_conn *c)
 {
-  itw_status st = itwi_stream_body(&c->rx, c->in, n, ITWI_DECRYPT);
-  if (st == ITW_OK) st = itwi_stream_check(&c->rx, c->in + n);
-  if (st != ITW_OK) itwi_conn_fail(c, st, 0);
-  return st == ITW_OK;
-}
-
-static void on_accept_session(struct itw_conn *c)
-{
-  struct itw_accept_session a;
-  struct itwi_conn_slot *slot = &c->slots[c->slot];
-  if (!open_message(c, ITW_ACCEPT_LEN)) return;
-  if (itw_accept_session_read(&a, c->in, ITW_ACCEPT_LEN) != ITW_OK) return;
-  if (a.accept) {
-    itw_wipe(slot, sizeof *slot);
-    itwi_conn_next(c);
-    itwi_conn_raise(c, ITW_EV_REFUSED);
-    c->event.slot = c->slot;
-    c->event.accept = a.accept;
-    c->event.status = ITW_ERR_REFUSED;
-  } else if (!a.port) {
-    itwi_conn_fail(c, ITW_ERR_PORT, 0);
-  } else {
-    slot->request.receiver.port = (uint16_t)a.port;
-    itwi_conn_state(c, SID_KEYS);
-    if (!itwi_conn_ask_sid(c, a.sid)) accepted(c, a.sid, NULL);
+  if (c->choice.features & ITW_FEATURE_SESSION_CONTROL) {
+    c->testing = 0;
+    for (uint32_t i = 0; i < c->sessions; i++) c->testing |= c->slots[i].state == ITWI_RUNNING;
   }
+  itwi_conn_state(c, c->testing && c->protocol == ITW_OWAMP ? ITWI_TESTING : ITWI_CLIENT_IDLE);
 }
 
 static void on_start_ack(struct itw_conn *c)
 {
   uint32_t accept = 0;
-  if (!open_message(c, ITW_START_ACK_LEN)) return;
+  if (!itwi_conn_open(c, ITW_START_ACK_LEN)) return;
   if (itw_start_ack_read(&accept, c->in, ITW_START_ACK_LEN) != ITW_OK || accept) {
     itwi_conn_fail(c, ITW_ERR_REFUSED, accept); /* RFC 4656 §3.7: the sessions don't run, the connection is of no use */
     return;
@@ -353,86 +322,59 @@ static void on_start_ack(struct itw_conn *c)
     c->running++;
   }
   c->testing = 1;
-  itwi_conn_next(c);
+  memset(&c->stop, 0, sizeof c->stop);
+  on_idle(c);
   itwi_conn_raise(c, ITW_EV_STARTED);
+  c->event.slot = ITW_NO_SLOT;
+}
+
+/* OWAMP's Server may stop, too. */
+static void on_stop(struct itw_conn *c)
+{
+  if (itwi_stream_body(&c->rx, c->in, ITW_STOP_LEN, ITWI_DECRYPT) != ITW_OK)
+    itwi_conn_fail(c, ITW_ERR_CRYPTO, 0);
+  else if (c->in[0] != ITW_CMD_STOP_SESSIONS)
+    itwi_conn_fail(c, ITW_ERR_UNEXPECTED, 0);
+  else
+    itwi_stop_begin(c);
 }
 
 static void on_pulled(struct itw_conn *c, uint32_t kind)
 {
+  if (c->named && (kind == ITW_EV_STARTED || kind == ITW_EV_STOPPED) && c->row->state != ITWI_ENDED) itwi_client_tell_names(c);
+}
+
+static itw_status on_hmac(struct itw_conn *c)
+{
   (void)c;
-  (void)kind;
+  return ITW_OK;
 }
 
 static void on_end(struct itw_conn *c) { itw_wipe(c->u.client.random, sizeof c->u.client.random); }
 
-static const struct itwi_conn_role client_role = {rows, on_answer, on_token_key, may_derive, on_derived, on_pulled, on_end};
+static const struct itwi_conn_role client_role = {rows, on_answer, on_token_key, may_derive, on_derived, on_pulled, on_end, on_hmac, on_idle};
 
 /* ---- the caller's verbs ---- */
 
-/* Idle, nothing under way. */
-static bool idle(const struct itw_conn *c) { return c->row->state == IDLE && !c->out_len && itwi_conn_quiet(c); }
+bool itwi_is_client(const struct itw_conn *c) { return c && c->role == &client_role; }
 
-/* A request with its addresses resolved; the two wire addresses are zero where it has none. */
-static itw_status request_fields(const struct itw_conn *c, struct itw_request_tw *w, struct itw_request *q)
+bool itwi_client_idle(const struct itw_conn *c)
 {
-  const struct itw_addr *local = &c->asking.ask.local, *remote = &c->asking.ask.remote;
-  uint16_t sender_port = q->sender.port, receiver_port = q->receiver.port;
-  memset(w, 0, sizeof *w);
-  memcpy(w->sender, q->sender.ip, sizeof w->sender);
-  memcpy(w->receiver, q->receiver.ip, sizeof w->receiver);
-  if (!q->sender.family) q->sender = *local;
-  if (!q->receiver.family) q->receiver = *remote;
-  q->sender.port = sender_port;
-  q->receiver.port = receiver_port;
-  if (!sender_port || q->sender.family != q->receiver.family || q->dscp > 63) return ITW_ERR_ARGUMENT;
-  if (q->flags & ~(uint32_t)ITW_SESSION_ZERO_PADDING) return ITW_ERR_ARGUMENT;
-  if (!q->timeout) q->timeout = UINT64_C(2) << 32;
-  w->ipvn = q->sender.family == 6 ? 6 : 4;
-  w->sender_port = sender_port;
-  w->receiver_port = receiver_port;
-  w->padding = q->padding;
-  w->start = q->start;
-  w->timeout = q->timeout;
-  w->type_p = q->dscp << 24;
-  return ITW_OK;
-}
-
-itw_status itw_client_request(itw_conn *c, struct itw_poll *p, uint32_t *slot, const struct itw_request *in, itw_mono now)
-{
-  struct itw_request_tw w;
-  struct itw_request q;
-  uint32_t at;
-  itw_status st;
-  if (!c || c->role != &client_role || !slot) return ITW_ERR_ARGUMENT;
-  st = itwi_abi_in(&q, sizeof q, in, sizeof q);
-  if (st != ITW_OK) return st;
-  itwi_conn_enter(c, now);
-  at = itwi_conn_free_slot(c);
-  if (!idle(c) || c->testing) return itwi_conn_leave(c, p, ITW_ERR_STATE);
-  if (at == c->sessions) return itwi_conn_leave(c, p, ITW_ERR_FULL);
-  st = request_fields(c, &w, &q);
-  if (st == ITW_OK) st = itw_request_tw_write(c->out, sizeof c->out, &w);
-  if (st != ITW_OK) return itwi_conn_leave(c, p, st);
-  c->slots[at].request = q;
-  c->slots[at].state = ITWI_ASKED;
-  c->slot = *slot = at;
-  itwi_conn_state(c, ACCEPT_SESSION);
-  itwi_conn_seal(c, ITW_REQUEST_LEN);
-  itwi_conn_timer(c, ITWI_T_ANSWER, ITWI_ANSWER_NS);
-  return itwi_conn_leave(c, p, ITW_OK);
+  return c->row->state == ITWI_CLIENT_IDLE && !c->named && !c->out_len && !c->giving.next && itwi_conn_quiet(c);
 }
 
 itw_status itw_client_start(itw_conn *c, struct itw_poll *p, itw_mono now)
 {
   bool any = false;
   itw_status st;
-  if (!c || c->role != &client_role) return ITW_ERR_ARGUMENT;
+  if (!itwi_is_client(c)) return ITW_ERR_ARGUMENT;
   itwi_conn_enter(c, now);
   for (uint32_t i = 0; i < c->sessions; i++) any = any || c->slots[i].state == ITWI_ACCEPTED;
-  if (!idle(c) || c->testing || !any) return itwi_conn_leave(c, p, ITW_ERR_STATE);
-  st = itw_start_sessions_write(c->out, sizeof c->out);
+  if (c->choice.features & ITW_FEATURE_SESSION_CONTROL) any = false; /* RFC 5938 §3.1: not this command */
+  if (!itwi_client_idle(c) || c->testing || !any) return itwi_conn_leave(c, p, ITW_ERR_STATE);
+  st = itw_start_sessions_write(c->out, c->buffer);
   if (st != ITW_OK) return itwi_conn_leave(c, p, st);
-  itwi_conn_state(c, START_ACK);
+  itwi_conn_state(c, ITWI_START_ACK);
   itwi_conn_seal(c, ITW_START_LEN);
   itwi_conn_timer(c, ITWI_T_ANSWER, ITWI_ANSWER_NS);
   return itwi_conn_leave(c, p, ITW_OK);
@@ -442,11 +384,12 @@ itw_status itw_client_stop(itw_conn *c, struct itw_poll *p, itw_mono now)
 {
   struct itw_stop_sessions s = {0};
   itw_status st;
-  if (!c || c->role != &client_role) return ITW_ERR_ARGUMENT;
+  if (!itwi_is_client(c)) return ITW_ERR_ARGUMENT;
   itwi_conn_enter(c, now);
-  if (!idle(c) || !c->testing) return itwi_conn_leave(c, p, ITW_ERR_STATE);
+  if (!itwi_client_idle(c) || !c->testing || c->protocol == ITW_OWAMP || c->choice.features & ITW_FEATURE_SESSION_CONTROL)
+    return itwi_conn_leave(c, p, ITW_ERR_STATE);
   s.sessions = c->running;
-  st = itw_stop_sessions_write(c->out, sizeof c->out, &s);
+  st = itw_stop_sessions_write(c->out, c->buffer, &s);
   if (st != ITW_OK) return itwi_conn_leave(c, p, st);
   itwi_conn_seal(c, ITW_STOP_LEN);
   itwi_conn_stop(c, ITW_OK, ITWI_FREE);
@@ -458,21 +401,25 @@ itw_status itw_client_stop(itw_conn *c, struct itw_poll *p, itw_mono now)
 /* Modes that the schemes can serve; without a scheme only open. */
 static uint32_t servable(const struct itw_client_config *g)
 {
-  uint32_t modes = ITW_MODE_OPEN;
-  if (g->schemes & ITW_DRAFT) modes |= ITW_MODE_AUTH | ITW_MODE_ENC;
-  if (g->schemes & (ITW_PSK | ITW_IKEV2)) modes |= ITWI_PROTECTED;
-  return modes;
+  return g->schemes ? itwi_modes(itwi_profile(g->protocol, g->schemes), ITWI_SECURITY) : (uint32_t)ITW_MODE_OPEN;
+}
+
+static itw_status layout(struct itwi_layout *l, const struct itw_client_config *g)
+{
+  return itwi_layout(l, g->sessions, g->protocol, g->features, g->slots, g->buffer);
 }
 
 static itw_status check(struct itw_client_config *g, const struct itw_client_config *in)
 {
   uint32_t draft, needs_id;
+  struct itwi_layout l;
   itw_status st = itwi_abi_in(g, sizeof *g, in, sizeof *g);
   if (st != ITW_OK) return st;
   draft = g->schemes & ITW_DRAFT;
   needs_id = g->schemes & ITW_PSK || g->flags & ITW_CLIENT_FALLBACK_PSK;
   if (!g->sessions) g->sessions = 1;
   if (!g->max_count) g->max_count = 32768;
+  if (g->protocol == ITW_OWAMP && !g->slots) g->slots = 1;
   if (g->sessions > 4096 || g->key_id_len > sizeof g->key_id || g->on_rekey > ITW_REKEY_CLOSE || g->mbz) return ITW_ERR_ARGUMENT;
   if (g->schemes & ~(uint32_t)(ITW_PSK | ITW_IKEV2 | ITW_DRAFT) || g->flags & ~7u) return ITW_ERR_ARGUMENT;
   if (draft & (draft - 1) || (draft && g->schemes != draft)) return ITW_ERR_CONFIG;
@@ -480,13 +427,14 @@ static itw_status check(struct itw_client_config *g, const struct itw_client_con
   if (!g->modes[0]) return ITW_ERR_CONFIG;
   for (size_t i = 0; i < sizeof g->modes; i++)
     if (g->modes[i] && (!itwi_one_bit(g->modes[i]) || !(g->modes[i] & servable(g)))) return ITW_ERR_CONFIG;
-  return ITW_OK;
+  return g->features && draft ? ITW_ERR_CONFIG : layout(&l, g);
 }
 
 size_t itw_client_size(const struct itw_client_config *in)
 {
   struct itw_client_config g;
-  size_t size = check(&g, in) == ITW_OK ? itwi_conn_size(g.sessions) : 0;
+  struct itwi_layout l;
+  size_t size = check(&g, in) == ITW_OK && layout(&l, &g) == ITW_OK ? itwi_conn_size(&l) : 0;
   itw_wipe(&g, sizeof g);
   return size;
 }
@@ -496,6 +444,9 @@ static void configure(struct itw_conn *c, const struct itw_client_config *g)
   c->backend = &c->own;
   c->on_rekey = g->on_rekey;
   c->flags = g->flags;
+  c->protocol = g->protocol;
+  c->features = g->features;
+  c->stop_ns = ITWI_ANSWER_NS;
   c->asking.keys = g->keys;
   c->asking.ask.tag = g->tag;
   c->asking.ask.role = ITW_ROLE_CLIENT;
@@ -513,8 +464,10 @@ static void configure(struct itw_conn *c, const struct itw_client_config *g)
 static itw_status build(itw_conn **out, void *memory, size_t len, const struct itw_client_config *g, itw_mono now)
 {
   struct itw_conn *c = NULL;
+  struct itwi_layout l;
   bool secure = g->schemes || g->flags & ITW_CLIENT_FALLBACK_PSK;
-  itw_status st = itwi_conn_init(&c, memory, len, g->sessions, &client_role);
+  itw_status st = layout(&l, g);
+  if (st == ITW_OK) st = itwi_conn_init(&c, memory, len, &l, &client_role);
   if (st != ITW_OK) return st;
   configure(c, g);
   st = itwi_backend_open(&c->own, g->crypto);
@@ -524,7 +477,7 @@ static itw_status build(itw_conn **out, void *memory, size_t len, const struct i
     return st;
   }
   c->now = now;
-  itwi_conn_state(c, GREETING);
+  itwi_conn_state(c, ITWI_GREETING);
   itwi_conn_timer(c, ITWI_T_SETUP, ITWI_SETUP_NS);
   itwi_conn_timer(c, ITWI_T_ANSWER, ITWI_ANSWER_NS);
   *out = c;

@@ -5,25 +5,65 @@
 #include "secret.h"
 #include <stdlib.h>
 
-/* The block: the connection, then its slots. */
-static size_t slots_at(void) { return (sizeof(struct itw_conn) + 7u) & ~(size_t)7; }
+_Static_assert(sizeof(struct itw_conn) + 8 + 2 * ITWI_BUFFER <= ITW_CONN_BOUND(0), "ITW_CONN_BOUND");
+_Static_assert(sizeof(struct itwi_conn_slot) + sizeof(struct itwi_named) <= ITW_CONN_BOUND(1) - ITW_CONN_BOUND(0), "ITW_CONN_BOUND");
+_Static_assert(sizeof(struct itw_slot) == 16 && sizeof(struct itw_skip) == 8 && sizeof(struct itw_record) == 32, "no padding");
 
-size_t itwi_conn_size(uint32_t sessions) { return slots_at() + (size_t)sessions * sizeof(struct itwi_conn_slot); }
+itw_status itwi_layout(struct itwi_layout *out, uint32_t sessions, uint32_t protocol, uint32_t features, uint32_t slots,
+                       uint32_t buffer)
+{
+  bool owamp = protocol == ITW_OWAMP;
+  if (!buffer) buffer = ITWI_BUFFER;
+  if (protocol > ITW_OWAMP || features & ~itwi_modes(ITWI_PROFILE_TWAMP, ITWI_FEATURE)) return ITW_ERR_ARGUMENT;
+  if (slots > 65536 || buffer < ITWI_BUFFER || buffer > ITWI_BUFFER_MAX || buffer % 16) return ITW_ERR_ARGUMENT;
+  if (owamp ? features : slots) return ITW_ERR_CONFIG; /* each protocol has what the other hasn't */
+  *out = (struct itwi_layout){sessions, slots, features & ITW_FEATURE_SESSION_CONTROL, buffer};
+  return ITW_OK;
+}
 
-_Static_assert(sizeof(struct itw_conn) + 8 <= ITW_CONN_BOUND(0), "ITW_CONN_BOUND");
-_Static_assert(sizeof(struct itwi_conn_slot) <= ITW_CONN_BOUND(1) - ITW_CONN_BOUND(0), "ITW_CONN_BOUND");
+/* The block: the connection, its slots, their schedules, names, the buffers. */
+struct pieces {
+  uint64_t slots, schedules, names, in, out, size;
+};
 
-itw_status itwi_conn_init(struct itw_conn **out, void *memory, size_t len, uint32_t sessions, const struct itwi_conn_role *role)
+static struct pieces cut(const struct itwi_layout *l)
+{
+  const uint64_t n = l->sessions;
+  struct pieces p;
+  p.slots = (sizeof(struct itw_conn) + 7u) & ~UINT64_C(7);
+  p.schedules = p.slots + n * sizeof(struct itwi_conn_slot);
+  p.names = p.schedules + n * l->schedule_slots * sizeof(struct itw_slot);
+  p.in = p.names + (l->names ? n * sizeof(struct itwi_named) : 0);
+  p.out = p.in + l->buffer;
+  p.size = p.out + l->buffer;
+  return p;
+}
+
+size_t itwi_conn_size(const struct itwi_layout *l)
+{
+  const uint64_t size = cut(l).size;
+  return size <= SIZE_MAX / 2 ? (size_t)size : 0;
+}
+
+itw_status itwi_conn_init(struct itw_conn **out, void *memory, size_t len, const struct itwi_layout *l, const struct itwi_conn_role *role)
 {
   struct itw_conn *c = memory;
-  size_t size = itwi_conn_size(sessions);
+  uint8_t *block = memory;
+  const struct pieces p = cut(l);
+  size_t size = itwi_conn_size(l);
   if (!memory || (uintptr_t)memory % sizeof(uint64_t)) return ITW_ERR_ARGUMENT;
-  if (len < size) return ITW_ERR_TOO_SMALL;
+  if (!size || len < size) return ITW_ERR_TOO_SMALL;
   memset(memory, 0, size);
   c->role = role;
   c->length = size;
-  c->sessions = sessions;
-  c->slots = (struct itwi_conn_slot *)(void *)((uint8_t *)memory + slots_at());
+  c->sessions = l->sessions;
+  c->schedule_slots = l->schedule_slots;
+  c->buffer = l->buffer;
+  c->slots = (struct itwi_conn_slot *)(void *)(block + (size_t)p.slots);
+  c->schedules = (struct itw_slot *)(void *)(block + (size_t)p.schedules);
+  c->names = l->names ? (struct itwi_named *)(void *)(block + (size_t)p.names) : NULL;
+  c->in = block + (size_t)p.in;
+  c->out = block + (size_t)p.out;
   c->row = role->rows;
   c->message_ns = ITWI_SETUP_NS;
   for (uint32_t i = 0; i < ITWI_TIMERS; i++) c->timers[i] = ITW_NEVER;
@@ -82,10 +122,29 @@ static itw_mono deadline(const struct itw_conn *c)
 
 /* ---- poll ---- */
 
+/* Messages alternate, but for OWAMP's Stop-Sessions: both may be on their way, and long. */
+static bool writing(const struct itw_conn *c)
+{
+  return (c->out_len || c->giving.next) && !(c->protocol == ITW_OWAMP && c->testing);
+}
+
 static uint32_t readable(const struct itw_conn *c)
 {
-  bool busy = c->event.kind || c->asking.state || c->deriving || c->out_len;
+  bool busy = c->event.kind || c->asking.state || c->deriving || writing(c) || (c->testing && c->stop.received);
   return busy || c->row->state == ITWI_ENDED ? 0 : c->in_need - c->in_have;
+}
+
+/* What is to be taken or given; the former first. */
+static void fill_data(const struct itw_conn *c, struct itw_poll *p)
+{
+  bool take = itwi_part_ready(c), give = !take && itwi_part_room(c);
+  const struct itwi_part *part = take ? &c->taking : &c->giving;
+  p->slot = ITW_NO_SLOT;
+  if (!take && !give) return;
+  p->wants |= take ? ITW_WANT_TAKE : ITW_WANT_GIVE;
+  p->data = part->kind;
+  p->left = part->left;
+  p->slot = part->slot;
 }
 
 static void fill(const struct itw_conn *c, struct itw_poll *p)
@@ -101,6 +160,7 @@ static void fill(const struct itw_conn *c, struct itw_poll *p)
   if (c->event.kind) now.wants |= ITW_WANT_EVENT;
   if (c->asking.state == ITWI_ASK_OPEN) now.wants |= ITW_WANT_ANSWER;
   if (c->deriving) now.wants |= ITW_WANT_WORK;
+  fill_data(c, &now);
   if (c->row->state == ITWI_ENDED && !c->event.kind && !now.out_len) now.wants |= ITW_WANT_CLOSE;
   now.deadline = deadline(c);
   now.size = p->size;
@@ -133,6 +193,7 @@ static void settle(struct itw_conn *c)
 itw_status itwi_conn_leave(struct itw_conn *c, struct itw_poll *p, itw_status st)
 {
   if (c->asking.state == ITWI_ASK_OPEN && c->asking.keys.ops) settle(c);
+  itwi_part_advance(c);
   itwi_backend_leave(c->backend);
   if (!p) return st;
   if (p->size < sizeof *p) return st < 0 ? st : ITW_ERR_SIZE;
@@ -155,14 +216,23 @@ void itwi_conn_state(struct itw_conn *c, uint32_t state)
   c->row = &c->role->rows[state];
   c->in_have = 0;
   c->in_need = c->row->len;
+  itwi_conn_label(c, c->row->message, c->row->stage);
+}
+
+void itwi_conn_label(struct itw_conn *c, uint32_t message, uint32_t stage)
+{
+  if (message) c->message = message;
+  if (stage) c->stage = stage;
 }
 
 void itwi_conn_next(struct itw_conn *c) { itwi_conn_state(c, c->row->next); }
 
 uint32_t itwi_conn_stage(const struct itw_conn *c)
 {
-  return c->testing && c->row->stage == ITW_STATE_IDLE ? (uint32_t)ITW_STATE_TESTING : c->row->stage;
+  return c->testing && c->stage == ITW_STATE_IDLE ? (uint32_t)ITW_STATE_TESTING : c->stage;
 }
+
+uint32_t itwi_conn_message(const struct itw_conn *c) { return c->message; }
 
 void itwi_conn_read(struct itw_conn *c, size_t need) { c->in_need = (uint32_t)need; }
 
@@ -179,6 +249,22 @@ void itwi_conn_seal(struct itw_conn *c, size_t n)
     itwi_conn_send(c, n + 16);
   else
     itwi_conn_fail(c, ITW_ERR_CRYPTO, 0);
+}
+
+bool itwi_conn_hmac(struct itw_conn *c, uint8_t hmac[16])
+{
+  itw_status st = itwi_stream_check(&c->rx, hmac);
+  if (st == ITW_OK) st = c->role->on_hmac(c);
+  if (st != ITW_OK) itwi_conn_fail(c, st, 0); /* RFC 4656 §3.2: close, no answer */
+  return st == ITW_OK;
+}
+
+bool itwi_conn_open(struct itw_conn *c, size_t n)
+{
+  itw_status st = itwi_stream_body(&c->rx, c->in, n, ITWI_DECRYPT);
+  if (st == ITW_OK) return itwi_conn_hmac(c, c->in + n);
+  itwi_conn_fail(c, st, 0);
+  return false;
 }
 
 bool itwi_conn_quiet(const struct itw_conn *c) { return !c->event.kind || c->event.kind == ITW_EV_SA_GONE; }
@@ -202,7 +288,11 @@ static void raise_pending(struct itw_conn *c)
     c->pending &= ~(1u << order[i]);
     itwi_conn_raise(c, order[i]);
     if (order[i] == ITW_EV_SA_GONE) c->event.sa = c->sa;
-    if (order[i] == ITW_EV_STOPPED) c->event.status = c->stopped;
+    if (order[i] == ITW_EV_STOPPED) {
+      c->event.slot = ITW_NO_SLOT;
+      c->event.status = c->stopped;
+      c->event.accept = c->stop.accept;
+    }
     if (order[i] != ITW_EV_CLOSED) continue;
     c->event.status = c->status;
     c->event.accept = c->fail_accept;
@@ -219,7 +309,8 @@ static void put_off(struct itw_conn *c, uint32_t kind)
 static bool overtaken(uint32_t kind)
 {
   return kind == ITW_EV_UP || kind == ITW_EV_REQUEST || kind == ITW_EV_READY || kind == ITW_EV_ACCEPTED ||
-         kind == ITW_EV_STARTED;
+         kind == ITW_EV_STARTED || kind == ITW_EV_START || kind == ITW_EV_STOP_SESSION || kind == ITW_EV_STOP ||
+         kind == ITW_EV_FETCH;
 }
 
 void itwi_conn_fail(struct itw_conn *c, itw_status status, uint32_t accept)
@@ -228,12 +319,14 @@ void itwi_conn_fail(struct itw_conn *c, itw_status status, uint32_t accept)
   c->status = status;
   c->fail_accept = accept;
   c->fail_stage = itwi_conn_stage(c);
-  c->fail_message = c->row->message;
+  c->fail_message = itwi_conn_message(c);
   if (c->testing) itwi_conn_stop(c, status ? status : ITW_ERR_CLOSED, ITWI_STOPPED);
   itwi_ask_cancel(&c->asking);
   c->role->on_end(c);
   c->deriving = ITWI_DERIVE_NONE;
   itwi_pbkdf2_end(&c->pbkdf2);
+  memset(&c->taking, 0, sizeof c->taking);
+  memset(&c->giving, 0, sizeof c->giving);
   itw_wipe(&c->pair, sizeof c->pair);
   for (uint32_t i = 0; i < ITWI_TIMERS; i++)
     if (i != ITWI_T_WRITE || !c->out_len) itwi_conn_cancel(c, i);
@@ -265,7 +358,7 @@ static void complete(struct itw_conn *c)
   itwi_conn_cancel(c, ITWI_T_MESSAGE);
   itwi_conn_cancel(c, ITWI_T_ANSWER);
   c->row->handler(c);
-  if (!c->row->rest) return;
+  if (c->row->rest != ITWI_REST) return;
   c->timers[ITWI_T_MESSAGE] = message;
   c->timers[ITWI_T_ANSWER] = answer;
 }
@@ -299,10 +392,7 @@ itw_status itw_conn_sent(itw_conn *c, struct itw_poll *p, size_t n, itw_mono now
   itwi_conn_enter(c, now);
   if (n > c->out_len - c->out_at) return itwi_conn_leave(c, p, ITW_ERR_ARGUMENT);
   c->out_at += (uint32_t)n;
-  if (n && c->out_at == c->out_len) {
-    c->out_at = c->out_len = 0;
-    itwi_conn_cancel(c, ITWI_T_WRITE);
-  }
+  if (n && c->out_at == c->out_len) itwi_part_sent(c);
   return itwi_conn_leave(c, p, ITW_OK);
 }
 
@@ -380,7 +470,19 @@ itw_status itw_conn_session(const itw_conn *c, uint32_t slot, struct itw_session
 {
   if (!c || !out || slot >= c->sessions) return ITW_ERR_ARGUMENT;
   if (c->slots[slot].state < ITWI_READY) return ITW_ERR_STATE;
+  if (!c->server && c->slots[slot].request.conf == (ITW_CONF_SENDER | ITW_CONF_RECEIVER)) return ITW_EMPTY;
   *out = c->slots[slot].session;
+  return ITW_OK;
+}
+
+itw_status itw_conn_schedule(const itw_conn *c, uint32_t slot, struct itw_slot *out, size_t cap)
+{
+  const struct itwi_conn_slot *s;
+  if (!c || !out || slot >= c->sessions) return ITW_ERR_ARGUMENT;
+  s = &c->slots[slot];
+  if (s->state == ITWI_FREE || !s->request.slots) return ITW_ERR_STATE;
+  if (cap < s->request.slots) return ITW_ERR_TOO_SMALL;
+  memcpy(out, itwi_conn_slots_of(c, slot), s->request.slots * sizeof *out);
   return ITW_OK;
 }
 
@@ -437,6 +539,7 @@ static const struct {
   {ITW_ERR_TOKEN, CLAUSE(4656, 3, 1)},       {ITW_ERR_KEY_ID, CLAUSE(4656, 3, 1)}, {ITW_ERR_REPLAY, CLAUSE(4656, 3, 1)},
   {ITW_ERR_SERVWAIT, CLAUSE(5357, 3, 1)},    {ITW_ERR_HMAC, CLAUSE(4656, 3, 2)},   {ITW_ERR_SA_NONE, CLAUSE(7717, 5, 1)},
   {ITW_ERR_STOP_COUNT, CLAUSE(5357, 3, 8)},  {ITW_ERR_COMMAND, CLAUSE(4656, 3, 4)},
+  {ITW_ERR_STOP_SESSION, CLAUSE(4656, 3, 8)}, {ITW_ERR_SKIPS, CLAUSE(4656, 3, 8)}, {ITW_ERR_REFLECT, CLAUSE(6038, 4, 3)},
 };
 
 static void explain(struct itw_detail *d, itw_status status)
@@ -472,7 +575,13 @@ const char *itw_message_name(uint32_t message)
 {
   static const char *const names[] = {
     "", "Server Greeting", "Set-Up-Response", "Server-Start", "Request-TW-Session", "Accept-Session",
-    "Start-Sessions", "Start-Ack", "Stop-Sessions", "command",
+    "Start-Sessions", "Start-Ack", "Stop-Sessions", "command", "Request-Session", "Fetch-Session", "Fetch-Ack",
+    "fetched data", "Start-N-Sessions", "Start-N-Ack", "Stop-N-Sessions", "Stop-N-Ack",
   };
   return message < sizeof names / sizeof names[0] ? names[message] : "";
+}
+
+const char *itw_protocol_name(uint32_t protocol)
+{
+  return protocol == ITW_TWAMP ? "twamp" : protocol == ITW_OWAMP ? "owamp" : "?";
 }

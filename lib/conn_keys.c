@@ -71,13 +71,6 @@ void itwi_conn_ask_key(struct itw_conn *c, const uint8_t key_id[80], uint32_t ke
 
 /* ---- sessions ---- */
 
-uint32_t itwi_conn_free_slot(const struct itw_conn *c)
-{
-  uint32_t i = 0;
-  while (i < c->sessions && c->slots[i].state != ITWI_FREE) i++;
-  return i;
-}
-
 bool itwi_conn_ask_sid(struct itw_conn *c, const uint8_t sid[16])
 {
   struct itw_ask *q;
@@ -111,12 +104,16 @@ itw_status itwi_conn_session(struct itw_conn *c, struct itwi_conn_slot *slot, co
 {
   struct itw_session_info info;
   struct itw_key_pair pair;
-  bool open = c->choice.mode == ITW_MODE_OPEN || c->choice.mode == ITW_MODE_MIXED;
+  bool open = itwi_test_mode(c) == ITW_MODE_OPEN;
   itw_status st = ITW_OK;
   ITW_INIT(info);
   ITW_INIT(pair);
-  info.mode = open ? ITW_MODE_OPEN : c->choice.mode;
-  info.dialect = ITW_DIALECT_TWAMP;
+  info.mode = itwi_test_mode(c);
+  info.dialect = c->protocol == ITW_OWAMP ? ITW_DIALECT_OWAMP : ITW_DIALECT_TWAMP;
+  info.features = c->choice.features;
+  info.packets = slot->request.packets;
+  info.reflect = slot->request.reflect;
+  memcpy(info.server_octets, slot->request.server_octets, sizeof info.server_octets);
   info.padding = slot->request.padding;
   info.timeout = slot->request.timeout;
   info.start = slot->request.start;
@@ -125,6 +122,8 @@ itw_status itwi_conn_session(struct itw_conn *c, struct itwi_conn_slot *slot, co
   info.dscp = (uint8_t)slot->request.dscp;
   info.flags = slot->request.flags;
   memcpy(info.sid, sid, sizeof info.sid);
+  memmove(slot->request.sid, sid, sizeof info.sid); /* may be that one */
+  if (!c->server && slot->request.conf == (ITW_CONF_SENDER | ITW_CONF_RECEIVER)) return ITW_OK; /* nobody's here */
   if (!open) st = test_pair(c, &pair, sid, n);
   if (st == ITW_OK) st = itw_session_make(&slot->session, &info, open ? NULL : &pair);
   itw_wipe(&pair, sizeof pair);

@@ -33,14 +33,34 @@ bool itwi_burst_ok(const uint8_t *base, const struct itw_packet *items, size_t s
 
 /* The caller's config, checked, defaults filled in, window rounded. Holds a secret, the seed: to be wiped. */
 itw_status itwi_config_in(struct itw_shard_config *out, const struct itw_shard_config *in);
-/* Error Estimate that a clock stands for. */
-itw_status itwi_clock_in(uint16_t *error, const struct itw_clock *in);
+/* What a clock stands for: Error Estimate, and TAI's lead. */
+struct itwi_clock {
+  uint16_t error, tai_utc;
+};
+itw_status itwi_clock_in(struct itwi_clock *, const struct itw_clock *in);
 
-/* Error Estimate of one packet's timestamp. Multiplier 0 must not leave (RFC 4656 §4.1.2). */
+/* Error Estimate of one packet's timestamp. */
 static inline uint16_t itwi_item_error(const struct itw_packet *item, uint16_t clock)
 {
   return item->error & 0xff ? item->error : clock;
 }
+
+/* Writes a timestamp and its Error Estimate: NTP, or PTPv2 with the Z bit (RFC 8186 §2.3). Multiplier 0 must not leave (RFC
+   4656 §4.1.2). */
+enum { ITWI_Z = 0x4000 };
+static inline void itwi_stamp(uint8_t *out, const struct itw_packet *item, const struct itwi_clock *clock, bool ptp)
+{
+  const uint16_t error = itwi_item_error(item, clock->error);
+  itwi_store64(out, ptp ? itw_ptp_from_ntp(item->sent, clock->tai_utc) : item->sent);
+  itwi_store16(out + 8, (uint16_t)((error & ~ITWI_Z) | (ptp ? ITWI_Z : 0)));
+}
+
+/* Seconds 32, fraction 32 as ns: below 2^62. */
+static inline uint64_t itwi_span_ns(uint64_t span)
+{
+  return (span >> 32) * 1000000000u + ((span & UINT32_MAX) * 1000000000u >> 32);
+}
+static inline itw_mono itwi_later(itw_mono now, uint64_t ns) { return now < ITW_NEVER - ns ? now + ns : ITW_NEVER - 1; }
 
 /* Cuts up one block of memory; without memory it only measures. Pieces start on cache lines. */
 enum { ITWI_LINE = 64 };

@@ -73,18 +73,10 @@ itw_status itw_reflector_clock(itw_reflector *r, const struct itw_clock *clock)
 
   if (!r) return ITW_ERR_ARGUMENT;
   s = itwi_abi_in(&c, sizeof c, clock, sizeof c);
-  return s == ITW_OK ? itwi_clock_in(&r->shard.error, &c) : s;
+  return s == ITW_OK ? itwi_clock_in(&r->shard.clock, &c) : s;
 }
 
 /* -------- a session's life -------- */
-
-static itw_mono later(itw_mono now, uint64_t ns) { return now < ITW_NEVER - ns ? now + ns : ITW_NEVER - 1; }
-
-/* Seconds 32, fraction 32 as ns: below 2^62. */
-static uint64_t span_ns(uint64_t span)
-{
-  return (span >> 32) * 1000000000u + ((span & UINT32_MAX) * 1000000000u >> 32);
-}
 
 itw_status itw_reflector_add(itw_reflector *r, itw_id *out, const struct itw_session *session, uint64_t user,
                              itw_mono now)
@@ -100,7 +92,7 @@ itw_status itw_reflector_start(itw_reflector *r, itw_id id, itw_mono now)
   if (!slot) return r ? ITW_ERR_STALE : ITW_ERR_ARGUMENT;
   if (slot->state != ITWI_SLOT_ADDED) return ITW_ERR_STATE;
   slot->state = ITWI_SLOT_RUNNING;
-  slot->until = slot->flags & ITWI_LIGHT ? ITW_NEVER : later(now, r->refwait);
+  slot->until = slot->flags & ITWI_LIGHT ? ITW_NEVER : itwi_later(now, r->refwait);
   if (slot->until != ITW_NEVER) itwi_alarm_set(&r->alarms, itwi_slot_index(&r->shard, slot), slot->until);
   return ITW_OK;
 }
@@ -111,7 +103,7 @@ itw_status itw_reflector_stop(itw_reflector *r, itw_id id, itw_mono now)
 
   if (!slot) return r ? ITW_ERR_STALE : ITW_ERR_ARGUMENT;
   if (slot->state > ITWI_SLOT_RUNNING) return ITW_OK;
-  slot->until = slot->state == ITWI_SLOT_RUNNING ? later(now, span_ns(slot->timeout)) : now;
+  slot->until = slot->state == ITWI_SLOT_RUNNING ? itwi_later(now, itwi_span_ns(slot->timeout)) : now;
   slot->state = ITWI_SLOT_STOPPING;
   itwi_alarm_set(&r->alarms, itwi_slot_index(&r->shard, slot), slot->until);
   return ITW_OK;
@@ -158,16 +150,6 @@ itw_status itw_reflector_counts(const itw_reflector *r, itw_id id, struct itw_co
 
 /* -------- take: from request to reply, but for the timestamp -------- */
 
-static bool is_secure(const struct itwi_slot *slot) { return slot->mode != ITW_MODE_OPEN; }
-static uint32_t sender_header(const struct itwi_slot *slot)
-{
-  return is_secure(slot) ? ITW_SENDER_SECURE : ITW_SENDER_OPEN;
-}
-static uint32_t header(const struct itwi_slot *slot)
-{
-  return is_secure(slot) ? ITW_REFLECTOR_SECURE : ITW_REFLECTOR_OPEN;
-}
-
 /* Packets of a session that doesn't answer now; cheaper than their cryptography, so it comes first. */
 static itw_status check_state(itw_reflector *r, struct itwi_slot *slot, itw_mono now)
 {
@@ -182,7 +164,7 @@ static itw_status check_state(itw_reflector *r, struct itwi_slot *slot, itw_mono
    One longer than announced is answered as far as there is room. */
 static itw_status reply_length(const struct itwi_slot *slot, const struct itw_packet *item, uint32_t *len)
 {
-  const uint32_t least = header(slot), announced = sender_header(slot) + slot->padding;
+  const uint32_t least = itwi_reflector_header(slot), announced = itwi_sender_header(slot) + slot->padding;
 
   *len = item->len > least ? item->len : least;
   if (item->cap >= *len) return ITW_OK;
@@ -214,7 +196,7 @@ static itw_status read_packet(itw_reflector *r, struct itwi_slot *slot, struct i
   itw_status s = open_packet(r, slot, head, p);
 
   if (s == ITW_ERR_HMAC) return itwi_count(&slot->auth_failures, &sum->auth_failures, s);
-  if (s == ITW_OK) s = itw_sender_packet_read(out, is_secure(slot), head, is_secure(slot) ? HEAD : ITW_SENDER_OPEN);
+  if (s == ITW_OK) s = itw_sender_packet_read(out, itwi_is_secure(slot), head, itwi_is_secure(slot) ? HEAD : ITW_SENDER_OPEN);
   if (s == ITW_OK && !(out->error & 0xff)) return itwi_count(&slot->malformed, &sum->malformed, ITW_ERR_MULTIPLIER);
   return s;
 }
@@ -224,20 +206,21 @@ static itw_status read_packet(itw_reflector *r, struct itwi_slot *slot, struct i
 static itw_status write_reply(itw_reflector *r, struct itwi_slot *slot, const struct itw_sender_packet *in,
                               const struct itw_packet *item, uint8_t *p, uint32_t seq, uint32_t len)
 {
-  const uint32_t least = header(slot);
+  const uint32_t least = itwi_reflector_header(slot);
   const struct itw_reflector_packet reply = {
       .seq = seq,
-      .receive_time = item->received,
+      .receive_time = slot->flags & ITWI_PTP ? itw_ptp_from_ntp(item->received, r->shard.clock.tai_utc) : item->received,
       .sender_seq = in->seq,
       .sender_time = in->time,
       .sender_error = in->error,
       .sender_ttl = item->ttl,
+      .sender_dscp_ecn = slot->flags & ITWI_DSCP_ECN ? item->tos : 0,
   };
   struct itwi_seal *seal;
   itw_status s;
 
-  memmove(p + least, p + sender_header(slot), len - least);
-  s = itw_reflector_packet_write(p, least, is_secure(slot), &reply);
+  memmove(p + least, p + itwi_sender_header(slot), len - least);
+  s = itw_reflector_packet_write(p, least, itwi_reply_form(slot), &reply);
   if (s != ITW_OK || slot->mode != ITW_MODE_AUTH) return s;
   s = itwi_shard_seal(&r->shard, slot, ITWI_SEALS, &seal);
   return s == ITW_OK ? itwi_seal_packet(seal, p, 16, 96) : s;
@@ -262,7 +245,7 @@ static itw_status answer(itw_reflector *r, struct itwi_slot *slot, uint8_t *p, s
   itw_status s = check_state(r, slot, now);
 
   if (s != ITW_OK) return s;
-  if (came < sender_header(slot)) return itwi_count(&slot->malformed, &sum->malformed, ITW_ERR_SHORT);
+  if (came < itwi_sender_header(slot)) return itwi_count(&slot->malformed, &sum->malformed, ITW_ERR_SHORT);
   s = reply_length(slot, item, &len);
   if (s == ITW_OK) s = read_packet(r, slot, &in, p);
   if (s != ITW_OK) return s;
@@ -272,7 +255,7 @@ static itw_status answer(itw_reflector *r, struct itwi_slot *slot, uint8_t *p, s
 
   fill_item(item, slot, seq, len);
   slot->seq++;
-  if (slot->state == ITWI_SLOT_RUNNING && !(slot->flags & ITWI_LIGHT)) slot->until = later(now, r->refwait);
+  if (slot->state == ITWI_SLOT_RUNNING && !(slot->flags & ITWI_LIGHT)) slot->until = itwi_later(now, r->refwait);
   slot->octets += came;
   sum->octets += came;
   return itwi_count(&slot->received, &sum->received, ITW_OK);
@@ -317,15 +300,13 @@ static itw_status reply_one(itw_reflector *r, uint8_t *base, size_t base_len, co
 {
   struct itwi_slot *slot = itwi_shard_slot(&r->shard, item->id);
   struct itwi_seal *seal;
-  uint8_t *p, *stamp;
+  uint8_t *p;
   itw_status s = ITW_OK;
 
   if (!slot) return ITW_ERR_STALE;
-  if (!itwi_fits(base_len, item->off, item->len) || item->len < header(slot)) return ITW_ERR_ARGUMENT;
+  if (!itwi_fits(base_len, item->off, item->len) || item->len < itwi_reflector_header(slot)) return ITW_ERR_ARGUMENT;
   p = base + item->off;
-  stamp = p + (is_secure(slot) ? 16 : 4);
-  itwi_store64(stamp, item->sent);
-  itwi_store16(stamp + 8, itwi_item_error(item, r->shard.error));
+  itwi_stamp(p + itwi_stamp_at(slot), item, &r->shard.clock, slot->flags & ITWI_PTP);
   if (slot->mode == ITW_MODE_ENC) {
     s = itwi_shard_seal(&r->shard, slot, ITWI_SEALS, &seal);
     if (s == ITW_OK) s = itwi_seal_packet(seal, p, 96, 96);

@@ -42,58 +42,98 @@ size_t itwi_setup_len(uint32_t form)
   return form == ITW_FORM_DIRECT ? ITW_SETUP_DIRECT : ITW_SETUP_FULL;
 }
 
-uint32_t itwi_modes_offer(uint32_t schemes, uint32_t modes)
+/* ---- the Modes field ---- */
+
+/* A row a bit: what it means in the TWAMP registry (RFC 5618, 5938 §6, 6038 §7, 7717 §7, 7750 §3, 8186 §3), in OWAMP's (RFC
+   7718 §3) and in draft-01's profile of both protocols (§4.2). What a profile doesn't name is ignored. */
+static const struct {
+  uint32_t bit;
+  uint8_t meaning[3]; /* by profile */
+} registry[] = {
+  /*                           TWAMP          OWAMP          draft-01 */
+  {ITW_MODE_OPEN,              {ITWI_SECURITY, ITWI_SECURITY, ITWI_SECURITY}},
+  {ITW_MODE_AUTH,              {ITWI_SECURITY, ITWI_SECURITY, ITWI_SECURITY}},
+  {ITW_MODE_ENC,               {ITWI_SECURITY, ITWI_SECURITY, ITWI_SECURITY}},
+  {ITW_MODE_MIXED,             {ITWI_SECURITY, ITWI_NOTHING,  ITWI_IPSEC}},
+  {ITW_FEATURE_SESSION_CONTROL,{ITWI_FEATURE,  ITWI_IKEV2,    ITWI_NOTHING}},
+  {ITW_FEATURE_REFLECT,        {ITWI_FEATURE,  ITWI_NOTHING,  ITWI_NOTHING}},
+  {ITW_FEATURE_SYMMETRICAL,    {ITWI_FEATURE,  ITWI_NOTHING,  ITWI_NOTHING}},
+  {1u << 7,                    {ITWI_IKEV2,    ITWI_NOTHING,  ITWI_NOTHING}},
+  {ITW_FEATURE_DSCP_ECN,       {ITWI_FEATURE,  ITWI_NOTHING,  ITWI_NOTHING}},
+  {ITW_FEATURE_PTP,            {ITWI_FEATURE,  ITWI_NOTHING,  ITWI_NOTHING}},
+};
+
+uint32_t itwi_profile(uint32_t protocol, uint32_t schemes)
 {
-  if (itwi_is_draft(schemes)) {
-    modes &= ITWI_OPEN_DRAFT;
-    return modes ? modes | ITWI_BIT_IPSEC : 0;
-  }
-  if (!(schemes & (ITW_PSK | ITW_IKEV2))) modes &= ITW_MODE_OPEN;
-  modes &= ITWI_SECURITY;
-  return schemes & ITW_IKEV2 && modes & ITWI_PROTECTED ? modes | ITWI_BIT_IKEV2 : modes;
+  if (itwi_is_draft(schemes)) return ITWI_PROFILE_DRAFT;
+  return protocol == ITW_OWAMP ? ITWI_PROFILE_OWAMP : ITWI_PROFILE_TWAMP;
+}
+
+uint32_t itwi_modes(uint32_t profile, uint32_t meaning)
+{
+  uint32_t bits = 0;
+  for (size_t i = 0; i < sizeof registry / sizeof registry[0]; i++)
+    if (registry[i].meaning[profile] == meaning) bits |= registry[i].bit;
+  return bits;
+}
+
+static uint32_t named(uint32_t profile)
+{
+  return itwi_modes(profile, ITWI_SECURITY) | itwi_modes(profile, ITWI_IPSEC) | itwi_modes(profile, ITWI_IKEV2) |
+         itwi_modes(profile, ITWI_FEATURE);
+}
+
+uint32_t itwi_modes_offer(uint32_t protocol, uint32_t schemes, uint32_t modes, uint32_t features)
+{
+  uint32_t profile = itwi_profile(protocol, schemes);
+  if (!schemes) modes &= ITW_MODE_OPEN;
+  modes &= itwi_modes(profile, ITWI_SECURITY);
+  if (!modes) return 0;
+  if (schemes & ITW_IKEV2 && modes & ITWI_PROTECTED) modes |= itwi_modes(profile, ITWI_IKEV2);
+  return modes | itwi_modes(profile, ITWI_IPSEC) | (features & itwi_modes(profile, ITWI_FEATURE));
 }
 
 /* A client without the IPsec bit, on a greeting that names an SA or instead of one. */
 static itw_status legacy_choice(struct itwi_choice *out, const struct itwi_policy *p, uint32_t mode)
 {
-  uint32_t security = mode & ITWI_SECURITY;
+  uint32_t security = mode & itwi_modes(ITWI_PROFILE_DRAFT, ITWI_SECURITY);
   if (!itwi_one_bit(security) || !(security & p->legacy_modes & p->offered)) return ITW_ERR_MODE;
   if (security != ITW_MODE_OPEN && !p->legacy_psk) return ITW_ERR_MODE;
-  *out = (struct itwi_choice){security == ITW_MODE_OPEN ? 0 : ITW_PSK, security};
+  *out = (struct itwi_choice){security == ITW_MODE_OPEN ? 0 : ITW_PSK, security, 0};
   return ITW_OK;
 }
 
 static itw_status draft_choice(struct itwi_choice *out, const struct itwi_policy *p, uint32_t mode)
 {
-  uint32_t security = mode & ITWI_OPEN_DRAFT;
-  if (!(mode & ITWI_SECURITY)) return ITW_ERR_NOT_WILLING;
-  if (!(mode & ITWI_BIT_IPSEC))
-    return itwi_scheme_form(p->schemes) == ITW_FORM_FULL ? legacy_choice(out, p, mode) : ITW_ERR_MODE;
+  uint32_t security = mode & itwi_modes(ITWI_PROFILE_DRAFT, ITWI_SECURITY);
+  uint32_t ipsec = mode & itwi_modes(ITWI_PROFILE_DRAFT, ITWI_IPSEC);
+  if (!security && !ipsec) return ITW_ERR_NOT_WILLING;
+  if (!ipsec) return itwi_scheme_form(p->schemes) == ITW_FORM_FULL ? legacy_choice(out, p, mode) : ITW_ERR_MODE;
   if (!itwi_one_bit(security) || !(security & p->offered)) return ITW_ERR_MODE;
-  *out = (struct itwi_choice){p->schemes, security};
+  *out = (struct itwi_choice){p->schemes, security, 0};
   return ITW_OK;
 }
 
 itw_status itwi_mode_choice(struct itwi_choice *out, const struct itwi_policy *p, uint32_t mode)
 {
-  uint32_t security = mode & ITWI_SECURITY;
-  if (itwi_is_draft(p->schemes)) return draft_choice(out, p, mode);
+  uint32_t profile = itwi_profile(p->protocol, p->schemes);
+  uint32_t security = mode & itwi_modes(profile, ITWI_SECURITY);
+  uint32_t features = mode & itwi_modes(profile, ITWI_FEATURE);
+  uint32_t scheme = mode & itwi_modes(profile, ITWI_IKEV2) ? ITW_IKEV2 : ITW_PSK;
+  if (profile == ITWI_PROFILE_DRAFT) return draft_choice(out, p, mode);
   if (!security) return ITW_ERR_NOT_WILLING;
-  if (!itwi_one_bit(security) || mode & ITWI_REGISTRY & ~p->offered) return ITW_ERR_MODE;
-  if (security == ITW_MODE_OPEN) {
-    *out = (struct itwi_choice){0, security};
-    return ITW_OK;
-  }
-  uint32_t scheme = mode & ITWI_BIT_IKEV2 ? ITW_IKEV2 : ITW_PSK;
-  if (!(scheme & p->schemes)) return ITW_ERR_MODE;
-  *out = (struct itwi_choice){scheme, security};
+  if (!itwi_one_bit(security) || mode & named(profile) & ~p->offered) return ITW_ERR_MODE;
+  if (security == ITW_MODE_OPEN) scheme = 0;
+  if (scheme & ~p->schemes) return ITW_ERR_MODE;
+  *out = (struct itwi_choice){scheme, security, features};
   return ITW_OK;
 }
 
-uint32_t itwi_mode_field(const struct itwi_choice *c)
+uint32_t itwi_mode_field(uint32_t protocol, const struct itwi_choice *c)
 {
-  if (itwi_is_draft(c->scheme)) return c->mode | ITWI_BIT_IPSEC;
-  return c->scheme == ITW_IKEV2 ? c->mode | ITWI_BIT_IKEV2 : c->mode;
+  uint32_t profile = itwi_profile(protocol, c->scheme);
+  uint32_t ikev2 = c->scheme == ITW_IKEV2 ? itwi_modes(profile, ITWI_IKEV2) : 0;
+  return c->mode | itwi_modes(profile, ITWI_IPSEC) | ikev2 | c->features;
 }
 
 bool itwi_count_ok(uint32_t count, uint32_t max) { return itwi_one_bit(count) && count >= 1024 && count <= max; }

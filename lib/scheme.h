@@ -9,17 +9,15 @@
 #include <ipsectwamp/wire.h>
 #include <stdbool.h>
 
-/* Modes bits beside the security modes, which are ITW_MODE_*. */
-enum {
-  ITWI_BIT_IPSEC = 8,   /* draft-01 §4.2: keys come from an SA */
-  ITWI_BIT_IKEV2 = 128  /* TWAMP's registry (RFC 7717 §7) */
-};
-enum {
-  ITWI_OPEN_DRAFT = 1 | 2 | 4,    /* security bits of the draft's profile */
-  ITWI_SECURITY = 1 | 2 | 4 | 8,  /* and of TWAMP's registry */
-  ITWI_REGISTRY = 1023,           /* bits that TWAMP's registry names: RFC 5357, 5618, 5938, 6038, 7717, 7750, 8186 */
-  ITWI_PROTECTED = ITW_MODE_AUTH | ITW_MODE_ENC | ITW_MODE_MIXED
-};
+/* The same bit of the Modes field means different things, so a connection has a profile. */
+enum { ITWI_PROFILE_TWAMP, ITWI_PROFILE_OWAMP, ITWI_PROFILE_DRAFT };
+uint32_t itwi_profile(uint32_t protocol, uint32_t schemes);
+
+/* What a bit can mean; a profile's bits of a meaning. The values of security modes are those of their bits. */
+enum { ITWI_NOTHING, ITWI_SECURITY, ITWI_IPSEC, ITWI_IKEV2, ITWI_FEATURE };
+uint32_t itwi_modes(uint32_t profile, uint32_t meaning);
+
+enum { ITWI_PROTECTED = ITW_MODE_AUTH | ITW_MODE_ENC | ITW_MODE_MIXED };
 
 static inline bool itwi_is_draft(uint32_t scheme) { return (scheme & ITW_DRAFT) != 0; }
 static inline bool itwi_one_bit(uint32_t v) { return v && !(v & (v - 1)); }
@@ -29,15 +27,17 @@ uint32_t itwi_scheme_ask(uint32_t scheme);      /* the kind of ask that sets its
 size_t itwi_greeting_len(uint32_t form);
 size_t itwi_setup_len(uint32_t form);
 
-/* Modes of a greeting. schemes: what it serves; modes: security modes to offer. */
-uint32_t itwi_modes_offer(uint32_t schemes, uint32_t modes);
+/* Modes of a greeting. schemes: what it serves; modes: security modes to offer; features: ITW_FEATURE_*. */
+uint32_t itwi_modes_offer(uint32_t protocol, uint32_t schemes, uint32_t modes, uint32_t features);
 
 /* What a Server makes of a chosen Mode (protocol.md 1). */
 struct itwi_choice {
   uint32_t scheme; /* 0: open */
   uint32_t mode;   /* ITW_MODE_* */
+  uint32_t features; /* ITW_FEATURE_* */
 };
 struct itwi_policy {
+  uint32_t protocol;     /* ITW_TWAMP, ITW_OWAMP */
   uint32_t offered;      /* Modes as sent */
   uint32_t schemes;      /* of this greeting */
   uint32_t legacy_modes; /* beside a draft scheme, in a 64-octet greeting: modes without an SA */
@@ -46,7 +46,7 @@ struct itwi_policy {
 /* ITW_OK; ITW_ERR_MODE: Accept 3; ITW_ERR_NOT_WILLING: Mode 0, close without an answer. */
 itw_status itwi_mode_choice(struct itwi_choice *out, const struct itwi_policy *, uint32_t mode);
 /* The Mode that a client sends. */
-uint32_t itwi_mode_field(const struct itwi_choice *);
+uint32_t itwi_mode_field(uint32_t protocol, const struct itwi_choice *);
 
 /* Count as a client takes it (RFC 4656 §3.1, RFC 5357 §6). */
 bool itwi_count_ok(uint32_t count, uint32_t max);

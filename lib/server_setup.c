@@ -20,7 +20,7 @@ static void greet(struct itw_conn *c, uint32_t schemes, uint32_t modes)
   struct itw_greeting *hi = &c->greeting;
   c->u.server.schemes = schemes;
   hi->form = itwi_scheme_form(schemes & ITW_DRAFT);
-  hi->modes = itwi_modes_offer(schemes, modes);
+  hi->modes = itwi_modes_offer(g->protocol, schemes, modes, g->features);
   if (itwi_is_draft(schemes)) {
     hi->protocol = c->sa.protocol;
     hi->spi_i = (uint32_t)c->sa.spi_i;
@@ -29,7 +29,7 @@ static void greet(struct itw_conn *c, uint32_t schemes, uint32_t modes)
   memcpy(hi->challenge, c->u.server.random, sizeof hi->challenge);
   memcpy(hi->salt, g->salt, sizeof hi->salt);
   hi->count = greeting_count(g, schemes);
-  if (itw_greeting_write(c->out, sizeof c->out, hi) != ITW_OK) {
+  if (itw_greeting_write(c->out, c->buffer, hi) != ITW_OK) {
     itwi_conn_fail(c, ITW_ERR_INTERNAL, 0);
     return;
   }
@@ -44,7 +44,7 @@ static void on_selected(struct itw_conn *c, const struct itw_answer *n)
   const struct itw_server_config *g = &c->server->config;
   bool none = n->kind == ITW_ANS_NONE;
   /* an SA that suits no configured mode counts as none */
-  bool unfit = !none && itwi_is_draft(n->schemes) && !itwi_modes_offer(n->schemes, g->modes & n->modes);
+  bool unfit = !none && itwi_is_draft(n->schemes) && !itwi_modes_offer(g->protocol, n->schemes, g->modes & n->modes, 0);
   if (none || unfit) {
     c->u.server.why = unfit ? ITW_ERR_SA_UNFIT : n->why < 0 ? n->why : ITW_ERR_SA_NONE;
     greet(c, g->schemes & ITW_PSK, g->legacy_modes);
@@ -63,7 +63,7 @@ static void refuse(struct itw_conn *c, uint32_t accept, itw_status why)
 {
   struct itw_server_start s = {0};
   s.accept = accept;
-  if (itw_server_start_write(c->out, sizeof c->out, &s) == ITW_OK) itwi_conn_send(c, ITW_SERVER_START_LEN);
+  if (itw_server_start_write(c->out, c->buffer, &s) == ITW_OK) itwi_conn_send(c, ITW_SERVER_START_LEN);
   itwi_conn_fail(c, why, accept);
 }
 
@@ -78,7 +78,7 @@ static void established(struct itw_conn *c)
     st = itwi_stream_key(&c->rx, c->backend, &c->pair, c->u.server.client_iv, ITWI_DECRYPT);
     if (st == ITW_OK) st = itwi_stream_key(&c->tx, c->backend, &c->pair, s.server_iv, ITWI_ENCRYPT);
   }
-  if (st == ITW_OK) st = itw_server_start_write(c->out, sizeof c->out, &s);
+  if (st == ITW_OK) st = itw_server_start_write(c->out, c->buffer, &s);
   if (st == ITW_OK) st = itwi_stream_body(&c->tx, c->out + 32, 16, ITWI_ENCRYPT);
   if (st != ITW_OK) {
     refuse(c, ITW_ACCEPT_INTERNAL, ITW_ERR_CRYPTO);
@@ -87,6 +87,7 @@ static void established(struct itw_conn *c)
   itwi_conn_send(c, ITW_SERVER_START_LEN);
   itwi_conn_raise(c, ITW_EV_UP);
   c->event.sa = c->sa;
+  c->event.features = c->choice.features;
   if (c->choice.scheme == ITW_PSK) memcpy(c->event.key_id, c->in + 4, sizeof c->event.key_id);
   itwi_conn_state(c, ITWI_IDLE);
   itwi_conn_cancel(c, ITWI_T_SETUP);
@@ -127,7 +128,7 @@ static void unpin(struct itw_conn *c)
 void itwi_server_on_setup_response(struct itw_conn *c)
 {
   const struct itw_server_config *g = &c->server->config;
-  struct itwi_policy policy = {c->greeting.modes, c->u.server.schemes, g->legacy_modes, g->schemes & ITW_PSK};
+  struct itwi_policy policy = {g->protocol, c->greeting.modes, c->u.server.schemes, g->legacy_modes, g->schemes & ITW_PSK};
   struct itw_setup s;
   itw_status st = itw_setup_read(&s, c->greeting.form, c->in, c->in_have);
   if (st == ITW_OK) st = itwi_mode_choice(&c->choice, &policy, s.mode);

@@ -26,30 +26,37 @@ static void defaults(struct itw_server_config *g)
   or_default(&g->max_padding, 9000);
   or_default(&g->servwait_s, 900);
   or_default(&g->setup_s, 60);
+  or_default(&g->max_packets, UINT32_MAX);
+  if (g->protocol == ITW_OWAMP) or_default(&g->slots, 16);
 }
 
 /* Modes that are offered must be servable: an operator's mistake is told, not served as less than was asked for. */
 static bool modes_ok(const struct itw_server_config *g)
 {
-  uint32_t servable = ITW_MODE_OPEN;
-  bool registry = g->schemes & (ITW_PSK | ITW_IKEV2);
-  if (g->schemes & ITW_DRAFT) servable |= ITW_MODE_AUTH | ITW_MODE_ENC;
-  if (registry) servable |= ITWI_PROTECTED;
+  uint32_t servable = ITW_MODE_OPEN, draft = itwi_modes(ITWI_PROFILE_DRAFT, ITWI_SECURITY);
+  if (g->schemes & ITW_DRAFT) servable |= draft;
+  if (g->schemes & (ITW_PSK | ITW_IKEV2)) servable |= itwi_modes(itwi_profile(g->protocol, 0), ITWI_SECURITY);
   if (!g->modes || g->modes & ~servable) return false;
-  return !(g->legacy_modes & ~(uint32_t)ITWI_OPEN_DRAFT) && (!(g->legacy_modes & ITWI_PROTECTED) || g->schemes & ITW_PSK);
+  return !(g->legacy_modes & ~draft) && (!(g->legacy_modes & ITWI_PROTECTED) || g->schemes & ITW_PSK);
+}
+
+static itw_status layout(struct itwi_layout *l, const struct itw_server_config *g)
+{
+  return itwi_layout(l, g->sessions, g->protocol, g->features, g->slots, g->buffer);
 }
 
 static itw_status check(struct itw_server_config *g, const struct itw_server_config *in)
 {
+  struct itwi_layout l;
   itw_status st = itwi_abi_in(g, sizeof *g, in, sizeof *g);
   if (st != ITW_OK) return st;
   defaults(g);
-  if (g->schemes & ~(uint32_t)(ITW_PSK | ITW_IKEV2 | ITW_DRAFT) || g->flags & ~3u || g->mbz) return ITW_ERR_ARGUMENT;
+  if (g->schemes & ~(uint32_t)(ITW_PSK | ITW_IKEV2 | ITW_DRAFT) || g->flags & ~3u || (g->mbz[0] | g->mbz[1] | g->mbz[2])) return ITW_ERR_ARGUMENT;
   if (g->sessions > 4096 || g->token_keys > 65536 || g->client_ivs > 1u << 20 || g->on_rekey > ITW_REKEY_CLOSE)
     return ITW_ERR_ARGUMENT;
   if (g->max_padding > ITWI_PADDING_MAX) return ITW_ERR_ARGUMENT;
   if (!itwi_count_ok(g->count_psk, 1u << 31) || !itwi_count_ok(g->count_sa, 1u << 31)) return ITW_ERR_COUNT;
-  return modes_ok(g) ? ITW_OK : ITW_ERR_CONFIG;
+  return modes_ok(g) ? layout(&l, g) : ITW_ERR_CONFIG;
 }
 
 static size_t token_keys_at(void) { return (sizeof(struct itw_server) + 7u) & ~(size_t)7; }
@@ -76,6 +83,7 @@ itw_status itw_server_init(itw_server **out, void *memory, size_t len, const str
   if (st != ITW_OK) return itwi_detail(detail, st);
   memset(memory, 0, size);
   s->config = g;
+  (void)layout(&s->layout, &g);
   s->length = size;
   s->token_keys = (struct itwi_token_key *)(void *)((uint8_t *)memory + token_keys_at());
   s->client_ivs = (struct itwi_client_iv *)(void *)((uint8_t *)memory + client_ivs_at(&g));

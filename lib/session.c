@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "session.h"
 #include "abi.h"
 #include "octets.h"
 #include <ipsectwamp/packet.h>
@@ -16,8 +17,39 @@
     72  reflector's address, 24
     96  AES key, 32             shorter ones are followed by zeros
    128  HMAC key, 64
-   192  MBZ, 64                 a later minor addition goes here: not zero is ITW_ERR_NEWER */
-enum { VERSION = 1, FLAGS = ITW_SESSION_ZERO_PADDING | ITW_SESSION_ANY_SENDER, MBZ_LEN = 64 };
+   192  features, 4             ITW_FEATURE_*
+   196  octets of padding to reflect, 2 | Server octets, 2         RFC 6038
+   200  Number of Packets, 4    OWAMP (RFC 4656 §3.5)
+   204  MBZ, 52                 a later minor addition goes here: not zero is ITW_ERR_NEWER */
+enum { VERSION = 1, FLAGS = ITW_SESSION_ZERO_PADDING | ITW_SESSION_ANY_SENDER | ITW_SESSION_PTP, MBZ_LEN = 52 };
+enum {
+  FEATURES = ITW_FEATURE_SESSION_CONTROL | ITW_FEATURE_REFLECT | ITW_FEATURE_SYMMETRICAL | ITW_FEATURE_DSCP_ECN | ITW_FEATURE_PTP
+};
+
+/* RFC 6038 §4.2, RFC 7750 §2.2.2, with 112 octets of secure reflector's header (RFC 5357 erratum 5045). */
+uint32_t itwi_sender_gap(uint32_t mode, uint32_t features)
+{
+  if (!(features & ITW_FEATURE_SYMMETRICAL)) return 0;
+  if (mode != ITW_MODE_OPEN) return 56;
+  return features & ITW_FEATURE_DSCP_ECN ? 28 : 27;
+}
+
+uint32_t itwi_least_padding(uint32_t mode, uint32_t features, uint32_t reflect)
+{
+  /* by symmetrical size: the reflector's header less all that the sender has before its padding */
+  static const uint8_t least[2][3] = {
+    /* open, open with DSCP and ECN, secure */
+    {27, 30, 64},
+    {0, 2, 8},
+  };
+  const uint32_t symmetrical = (features & ITW_FEATURE_SYMMETRICAL) != 0;
+  const uint32_t form = mode != ITW_MODE_OPEN ? 2 : (features & ITW_FEATURE_DSCP_ECN) != 0;
+  uint32_t n = least[symmetrical][form];
+
+  if (!symmetrical && !reflect) return 0;
+  if (reflect && !n) n = 1; /* more than what is to be reflected (RFC 6038 §4.2) */
+  return n + reflect;
+}
 
 static int addr_ok(const struct itw_addr *a, int any)
 {
@@ -47,15 +79,27 @@ static int keys_ok(const struct itw_session_info *i, const struct itw_key_pair *
   return k->auth_len >= 1 && k->auth_len <= sizeof k->auth;
 }
 
+/* Each member of a feature only with it. */
+static int features_ok(const struct itw_session_info *i)
+{
+  const int reflects = (i->features & ITW_FEATURE_REFLECT) != 0;
+
+  if (i->features & ~(uint32_t)FEATURES || (i->features && i->dialect == ITW_DIALECT_OWAMP)) return 0;
+  if (!reflects && (i->reflect | i->server_octets[0] | i->server_octets[1])) return 0;
+  if (i->flags & ITW_SESSION_PTP && !(i->features & ITW_FEATURE_PTP)) return 0;
+  return i->padding >= itwi_least_padding(i->mode, i->features, i->reflect);
+}
+
 static int info_ok(const struct itw_session_info *i)
 {
-  const uint32_t header = i->mode == ITW_MODE_OPEN ? ITW_SENDER_OPEN : ITW_SENDER_SECURE;
+  const uint32_t header = (i->mode == ITW_MODE_OPEN ? ITW_SENDER_OPEN : ITW_SENDER_SECURE) + itwi_sender_gap(i->mode, i->features);
 
   if (i->mode != ITW_MODE_OPEN && i->mode != ITW_MODE_AUTH && i->mode != ITW_MODE_ENC) return 0;
-  if (i->dialect != ITW_DIALECT_TWAMP && i->dialect != ITW_DIALECT_LIGHT) return 0;
+  if (i->dialect < ITW_DIALECT_TWAMP || i->dialect > ITW_DIALECT_OWAMP) return 0;
+  if ((i->packets != 0) != (i->dialect == ITW_DIALECT_OWAMP)) return 0;
   if (i->padding > ITW_PACKET_MAX - header || i->dscp > 63 || (i->flags & ~(uint32_t)FLAGS)) return 0;
   if ((i->flags & ITW_SESSION_ANY_SENDER) && i->dialect != ITW_DIALECT_LIGHT) return 0;
-  return !(i->mbz[0] | i->mbz[1] | i->mbz[2]) && addrs_ok(i);
+  return !(i->mbz[0] | i->mbz[1] | i->mbz[2] | i->mbz2) && features_ok(i) && addrs_ok(i);
 }
 
 static void put_addr(struct itwi_writer *w, const struct itw_addr *a)
@@ -94,6 +138,10 @@ static void put_session(struct itwi_writer *w, const struct itw_session_info *i,
   itwi_put_mbz(w, sizeof k->enc - k->enc_len);
   itwi_put(w, k->auth, k->auth_len);
   itwi_put_mbz(w, sizeof k->auth - k->auth_len);
+  itwi_put32(w, i->features);
+  itwi_put16(w, i->reflect);
+  itwi_put(w, i->server_octets, sizeof i->server_octets);
+  itwi_put32(w, i->packets);
   itwi_put_mbz(w, MBZ_LEN);
 }
 
@@ -140,9 +188,14 @@ static itw_status get_session(const struct itw_session *session, struct itw_sess
   get_addr(&r, &i->reflector);
   itwi_get(&r, k->enc, sizeof k->enc);
   itwi_get(&r, k->auth, sizeof k->auth);
+  i->features = itwi_get32(&r);
+  i->reflect = itwi_get16(&r);
+  itwi_get(&r, i->server_octets, sizeof i->server_octets);
+  i->packets = itwi_get32(&r);
+  if (i->dialect != ITW_DIALECT_OWAMP) mbz |= i->packets != 0;
   for (size_t n = MBZ_LEN; n; n--) mbz |= itwi_get8(&r);
   if (r.bad || r.left) return ITW_ERR_INTERNAL;
-  if (mbz || (i->flags & ~(uint32_t)FLAGS)) return ITW_ERR_NEWER;
+  if (mbz || (i->flags & ~(uint32_t)FLAGS) || (i->features & ~(uint32_t)FEATURES)) return ITW_ERR_NEWER;
   return info_ok(i) && keys_ok(i, k) ? ITW_OK : ITW_ERR_ARGUMENT;
 }
 

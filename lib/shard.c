@@ -79,7 +79,7 @@ static itw_status build(struct itwi_shard **out, uint8_t **extra, const struct i
   s->slots = p.slots;
   s->sessions = c->sessions;
   chain_free(s);
-  st = itwi_clock_in(&s->error, &c->clock);
+  st = itwi_clock_in(&s->clock, &c->clock);
   if (st == ITW_OK) st = open_all(s, &p, c);
   if (st != ITW_OK) {
     itwi_shard_free(s);
@@ -122,16 +122,35 @@ void itwi_shard_free(struct itwi_shard *s)
   if (owned) free(memory);
 }
 
+static bool sends(int role) { return role == ITWI_AS_SENDER || role == ITWI_AS_OWAMP_SENDER; }
+static bool is_one_way(int role) { return role == ITWI_AS_OWAMP_SENDER || role == ITWI_AS_RECEIVER; }
+
+static uint8_t slot_flags(const struct itw_session_info *i, int role)
+{
+  static const struct {
+    uint32_t feature;
+    uint8_t flag;
+  } of[] = {{ITW_FEATURE_SYMMETRICAL, ITWI_SYMMETRICAL}, {ITW_FEATURE_DSCP_ECN, ITWI_DSCP_ECN}, {ITW_FEATURE_PTP, ITWI_PTP},
+            {ITW_FEATURE_REFLECT, ITWI_REFLECTS}};
+  uint32_t flags = i->dialect == ITW_DIALECT_OWAMP ? ITWI_ONE_WAY : 0;
+
+  if (sends(role) && i->flags & ITW_SESSION_ZERO_PADDING) flags |= ITWI_ZERO_PADDING;
+  if (!sends(role) && i->dialect == ITW_DIALECT_LIGHT) flags |= ITWI_LIGHT;
+  if (i->flags & ITW_SESSION_PTP) flags |= ITWI_SENDS_PTP;
+  for (size_t k = 0; k < sizeof of / sizeof of[0]; k++)
+    if (i->features & of[k].feature) flags |= of[k].flag;
+  return (uint8_t)flags;
+}
+
 static void fill_slot(struct itwi_slot *slot, const struct itw_session_info *i, const struct itw_key_pair *k, int role)
 {
-  slot->peer.remote = role == ITWI_AS_SENDER ? i->reflector : i->sender;
-  slot->peer.local = role == ITWI_AS_SENDER ? i->sender : i->reflector;
+  slot->peer.remote = sends(role) ? i->reflector : i->sender;
+  slot->peer.local = sends(role) ? i->sender : i->reflector;
   slot->timeout = i->timeout;
   slot->padding = (uint16_t)i->padding;
   slot->mode = (uint8_t)i->mode;
   slot->dscp = i->dscp;
-  slot->flags = (uint8_t)((i->dialect == ITW_DIALECT_LIGHT ? ITWI_LIGHT : 0) |
-                          (i->flags & ITW_SESSION_ZERO_PADDING ? ITWI_ZERO_PADDING : 0));
+  slot->flags = slot_flags(i, role);
   slot->keys.enc_len = (uint8_t)k->enc_len;
   slot->keys.auth_len = (uint8_t)k->auth_len;
   memcpy(slot->keys.enc, k->enc, sizeof k->enc);
@@ -190,6 +209,7 @@ itw_status itwi_shard_add(struct itwi_shard *s, itw_id *out, const struct itw_se
   ITW_INIT(k);
   st = itw_session_info(session, &i);
   if (st == ITW_OK) st = itw_session_keys(session, &k);
+  if (st == ITW_OK && (i.dialect == ITW_DIALECT_OWAMP) != is_one_way(role)) st = ITW_ERR_ARGUMENT;
   if (st == ITW_OK && i.mode != ITW_MODE_OPEN && s->cache.n == 0) st = ITW_ERR_UNSUPPORTED;
   if (st == ITW_OK && s->free == ITWI_NOBODY) st = ITW_ERR_FULL;
   if (st == ITW_OK) st = take_slot(s, out, &i, &k, user, role);
@@ -299,10 +319,14 @@ static void count_slot(struct itw_counts *c, const struct itwi_slot *slot, int r
   c->auth_failures = slot->auth_failures;
   c->malformed = slot->malformed;
   c->reordered = slot->reordered;
-  if (role == ITWI_AS_SENDER)
-    c->duplicates = slot->duplicates;
-  else
+  if (role == ITWI_AS_REFLECTOR)
     c->early = slot->early;
+  else
+    c->duplicates = slot->duplicates;
+  if (role == ITWI_AS_SENDER && (slot->flags & ITWI_ONE_WAY)) {
+    c->skipped = slot->skipped;
+    c->late = 0;
+  }
 }
 
 itw_status itwi_shard_counts(const struct itwi_shard *s, itw_id id, int role, struct itw_counts *out)

@@ -8,7 +8,9 @@
 #include "cache.h"
 #include "demux.h"
 #include "packet.h"
+#include "session.h"
 #include "window.h"
+#include <ipsectwamp/wire.h>
 
 /* One session: four cache lines. The first is all that a lookup reads, the second what each packet writes, the keys are
    read only when a context is keyed. No padding, so 256 octets everywhere. */
@@ -24,27 +26,64 @@ struct itwi_slot {
     struct itwi_window window; /* sender */
   };
   uint64_t timeout; /* seconds 32, fraction 32 */
-  uint64_t sent, received, octets, late;
+  uint64_t sent, received, octets;
+  union {
+    uint64_t late;
+    uint64_t skipped; /* sender with a schedule */
+  };
   uint16_t padding;
   uint8_t mode, state, flags, dscp; /* ITW_MODE_*, ITWI_SLOT_*, ITWI_LIGHT ... */
   struct itwi_keys keys;
 
   uint64_t auth_failures, malformed, reordered;
   union {
-    uint64_t duplicates; /* sender */
+    uint64_t duplicates; /* sender, receiver */
     uint64_t early;      /* reflector */
   };
 };
 _Static_assert(sizeof(struct itwi_slot) == 4 * ITWI_LINE, "a slot is four lines");
 
 enum { ITWI_SLOT_FREE, ITWI_SLOT_ADDED, ITWI_SLOT_RUNNING, ITWI_SLOT_STOPPING, ITWI_SLOT_ENDED };
-enum { ITWI_LIGHT = 1, ITWI_ZERO_PADDING = 2, ITWI_WRAPPED = 4 /* sender: every sequence number was used */ };
+enum {
+  ITWI_LIGHT = 1,        /* reflector */
+  ITWI_ZERO_PADDING = 1, /* sender */
+  ITWI_WRAPPED = 2,      /* sender: every sequence number was used */
+  ITWI_ONE_WAY = 4,      /* OWAMP */
+  ITWI_SYMMETRICAL = 8, ITWI_DSCP_ECN = 16, ITWI_PTP = 32, ITWI_SENDS_PTP = 64, ITWI_REFLECTS = 128
+};
+
+static inline bool itwi_is_secure(const struct itwi_slot *slot) { return slot->mode != ITW_MODE_OPEN; }
+/* Octets of a packet before its padding. */
+static inline uint32_t itwi_sender_header(const struct itwi_slot *slot)
+{
+  const uint32_t bare = itwi_is_secure(slot) ? ITW_SENDER_SECURE : ITW_SENDER_OPEN;
+  if (!(slot->flags & ITWI_SYMMETRICAL)) return bare;
+  return bare + itwi_sender_gap(slot->mode, ITW_FEATURE_SYMMETRICAL | (slot->flags & ITWI_DSCP_ECN ? ITW_FEATURE_DSCP_ECN : 0));
+}
+static inline uint32_t itwi_reflector_header(const struct itwi_slot *slot)
+{
+  if (itwi_is_secure(slot)) return ITW_REFLECTOR_SECURE;
+  return slot->flags & ITWI_DSCP_ECN ? ITW_REFLECTOR_OPEN_DSCP : ITW_REFLECTOR_OPEN;
+}
+/* ITW_PACKET_* of a reply. */
+static inline uint32_t itwi_reply_form(const struct itwi_slot *slot)
+{
+  if (itwi_is_secure(slot)) return ITW_PACKET_SECURE;
+  return slot->flags & ITWI_DSCP_ECN ? ITW_PACKET_OPEN_DSCP : ITW_PACKET_OPEN;
+}
+/* Where the timestamp stands. */
+static inline uint32_t itwi_stamp_at(const struct itwi_slot *slot) { return itwi_is_secure(slot) ? 16 : 4; }
+/* A timestamp off the wire as NTP; Z says what it is, if that was agreed on (RFC 8186 §2.3). */
+static inline itw_ntp itwi_read_stamp(const struct itwi_slot *slot, uint64_t stamp, uint16_t error, const struct itwi_clock *clock)
+{
+  return slot->flags & ITWI_PTP && error & ITWI_Z ? itw_ntp_from_ptp(stamp, clock->tai_utc) : stamp;
+}
 
 struct itwi_shard {
   struct itwi_slot *slots;
   uint32_t sessions, used;
   uint32_t free;  /* chained by peer.next; ITWI_NOBODY: none */
-  uint16_t error; /* of the clock */
+  struct itwi_clock clock;
   bool entered;   /* the backend was: itwi_shard_leave is due */
   bool marked;    /* and its error queue had to be marked */
   bool failed;    /* and has something new in it */
@@ -73,8 +112,8 @@ itw_status itwi_shard_make(struct itwi_shard **out, uint8_t **extra, struct itw_
 /* Wipes all of the block, and frees it if it is ours. */
 void itwi_shard_free(struct itwi_shard *);
 
-/* Which of the session's two addresses is ours. */
-enum { ITWI_AS_SENDER, ITWI_AS_REFLECTOR };
+/* Which of the session's two addresses is ours, and which dialects the role speaks. */
+enum { ITWI_AS_SENDER, ITWI_AS_REFLECTOR, ITWI_AS_OWAMP_SENDER, ITWI_AS_RECEIVER };
 itw_status itwi_shard_add(struct itwi_shard *, itw_id *out, const struct itw_session *, uint64_t user, int role);
 void itwi_shard_remove(struct itwi_shard *, uint32_t slot);
 

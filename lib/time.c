@@ -33,6 +33,23 @@ uint64_t itw_ntp_span(uint64_t ns)
   return sec << 32 | fraction((uint32_t)(ns % NS_PER_S));
 }
 
+uint64_t itw_ptp_from_ntp(itw_ntp t, uint32_t tai_utc)
+{
+  uint32_t sec = (uint32_t)(t >> 32) - UNIX_EPOCH + tai_utc;
+  uint32_t ns = (uint32_t)(((t & UINT32_MAX) * NS_PER_S + (UINT64_C(1) << 31)) >> 32);
+  if (ns == NS_PER_S) { /* rounded up to the next second */
+    ns = 0;
+    sec++;
+  }
+  return (uint64_t)sec << 32 | ns;
+}
+
+itw_ntp itw_ntp_from_ptp(uint64_t ptp, uint32_t tai_utc)
+{
+  const uint32_t ns = (uint32_t)ptp, sec = (uint32_t)(ptp >> 32) + UNIX_EPOCH - tai_utc;
+  return (uint64_t)sec << 32 | fraction(ns < NS_PER_S ? ns : NS_PER_S - 1);
+}
+
 /* Error Estimate: S 1 bit, Z 1, Scale 6, Multiplier 8; the error is Multiplier * 2^Scale units of 2^-32 s. */
 uint16_t itw_error_estimate(uint64_t ns, uint32_t synced)
 {

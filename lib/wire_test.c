@@ -22,26 +22,26 @@ enum { SENDER_BODY = 32, REFLECTOR_BODY = 96 }; /* authenticated and encrypted, 
     26  MBZ, 6                  . . . 32: end of what is covered in encrypted mode
     32  HMAC, 16
     48  Packet Padding */
-itw_status itw_sender_packet_read(struct itw_sender_packet *out, uint32_t secure, const uint8_t *octets, size_t len)
+itw_status itw_sender_packet_read(struct itw_sender_packet *out, uint32_t form, const uint8_t *octets, size_t len)
 {
-  const size_t at = secure ? 16 : 4;
+  const size_t at = form == ITW_PACKET_SECURE ? 16 : 4;
 
-  if (len < (secure ? (size_t)SENDER_BODY : (size_t)ITW_SENDER_OPEN)) return ITW_ERR_SHORT;
+  if (len < (form == ITW_PACKET_SECURE ? (size_t)SENDER_BODY : (size_t)ITW_SENDER_OPEN)) return ITW_ERR_SHORT;
   out->seq = itwi_load32(octets);
   out->time = itwi_load64(octets + at);
   out->error = itwi_load16(octets + at + 8);
   return ITW_OK;
 }
 
-itw_status itw_sender_packet_write(uint8_t *out, size_t cap, uint32_t secure, const struct itw_sender_packet *p)
+itw_status itw_sender_packet_write(uint8_t *out, size_t cap, uint32_t form, const struct itw_sender_packet *p)
 {
-  const size_t at = secure ? 16 : 4;
+  const size_t at = form == ITW_PACKET_SECURE ? 16 : 4;
 
-  if (cap < (secure ? (size_t)SENDER_BODY : (size_t)ITW_SENDER_OPEN)) return ITW_ERR_TOO_SMALL;
+  if (cap < (form == ITW_PACKET_SECURE ? (size_t)SENDER_BODY : (size_t)ITW_SENDER_OPEN)) return ITW_ERR_TOO_SMALL;
   itwi_store32(out, p->seq);
   itwi_store64(out + at, p->time);
   itwi_store16(out + at + 8, p->error);
-  if (secure) {
+  if (form == ITW_PACKET_SECURE) {
     memset(out + 4, 0, 12);
     memset(out + 26, 0, 6);
   }
@@ -59,7 +59,10 @@ itw_status itw_sender_packet_write(uint8_t *out, size_t cap, uint32_t secure, co
     36  Sender Error Estimate, 2
     38  MBZ, 2
     40  Sender TTL, 1
-    41  Packet Padding
+    41  Packet Padding; or with DSCP and ECN (RFC 7750 §2.2.1)
+    41  S-DSCP-ECN, 1
+    42  MBZ, 2
+    44  Packet Padding
 
    Authenticated and encrypted
      0  Sequence Number, 4
@@ -75,7 +78,8 @@ itw_status itw_sender_packet_write(uint8_t *out, size_t cap, uint32_t secure, co
     72  Sender Error Estimate, 2
     74  MBZ, 6
     80  Sender TTL, 1
-    81  MBZ, 15                 . . . 96: end of what is covered in encrypted mode
+    81  S-DSCP-ECN, 1           RFC 7750; else MBZ
+    82  MBZ, 14                 . . . 96: end of what is covered in encrypted mode
     96  HMAC, 16
    112  Packet Padding          erratum 5045: not 104 */
 static void read_open(struct itw_reflector_packet *out, const uint8_t *p)
@@ -88,6 +92,7 @@ static void read_open(struct itw_reflector_packet *out, const uint8_t *p)
   out->sender_time = itwi_load64(p + 28);
   out->sender_error = itwi_load16(p + 36);
   out->sender_ttl = p[40];
+  out->sender_dscp_ecn = 0;
 }
 
 static void read_secure(struct itw_reflector_packet *out, const uint8_t *p)
@@ -100,16 +105,25 @@ static void read_secure(struct itw_reflector_packet *out, const uint8_t *p)
   out->sender_time = itwi_load64(p + 64);
   out->sender_error = itwi_load16(p + 72);
   out->sender_ttl = p[80];
+  out->sender_dscp_ecn = p[81];
 }
 
-itw_status itw_reflector_packet_read(struct itw_reflector_packet *out, uint32_t secure, const uint8_t *octets,
+/* Octets that a form needs. */
+static size_t reflector_len(uint32_t form)
+{
+  if (form == ITW_PACKET_SECURE) return REFLECTOR_BODY;
+  return form == ITW_PACKET_OPEN_DSCP ? ITW_REFLECTOR_OPEN_DSCP : ITW_REFLECTOR_OPEN;
+}
+
+itw_status itw_reflector_packet_read(struct itw_reflector_packet *out, uint32_t form, const uint8_t *octets,
                                      size_t len)
 {
-  if (len < (secure ? (size_t)REFLECTOR_BODY : (size_t)ITW_REFLECTOR_OPEN)) return ITW_ERR_SHORT;
-  if (secure)
+  if (len < reflector_len(form)) return ITW_ERR_SHORT;
+  if (form == ITW_PACKET_SECURE)
     read_secure(out, octets);
   else
     read_open(out, octets);
+  if (form == ITW_PACKET_OPEN_DSCP) out->sender_dscp_ecn = octets[41];
   return ITW_OK;
 }
 
@@ -138,14 +152,18 @@ static void write_secure(uint8_t *out, const struct itw_reflector_packet *p)
   itwi_store64(out + 64, p->sender_time);
   itwi_store16(out + 72, p->sender_error);
   out[80] = p->sender_ttl;
+  out[81] = p->sender_dscp_ecn;
 }
 
-itw_status itw_reflector_packet_write(uint8_t *out, size_t cap, uint32_t secure, const struct itw_reflector_packet *p)
+itw_status itw_reflector_packet_write(uint8_t *out, size_t cap, uint32_t form, const struct itw_reflector_packet *p)
 {
-  if (cap < (secure ? (size_t)REFLECTOR_BODY : (size_t)ITW_REFLECTOR_OPEN)) return ITW_ERR_TOO_SMALL;
-  if (secure)
+  if (cap < reflector_len(form)) return ITW_ERR_TOO_SMALL;
+  if (form == ITW_PACKET_SECURE)
     write_secure(out, p);
   else
     write_open(out, p);
+  if (form != ITW_PACKET_OPEN_DSCP) return ITW_OK;
+  out[41] = p->sender_dscp_ecn;
+  memset(out + 42, 0, 2);
   return ITW_OK;
 }

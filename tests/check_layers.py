@@ -15,23 +15,29 @@ LAYERS = [
     {'octets', 'abi', 'error', 'status', 'version', 'time'},
     {'secret'},
     {'crypto', 'crypto_openssl', 'crypto_openssl_sha1', 'crypto_mbedtls', 'crypto_none'},
-    {'kdf', 'prf', 'pbkdf2', 'wire_setup', 'wire_control', 'wire_test', 'packet', 'alarm', 'window'},
+    {'kdf', 'prf', 'pbkdf2', 'wire_setup', 'wire_control', 'wire_owamp', 'wire_test', 'packet', 'record', 'schedule', 'alarm', 'window'},
     {'key', 'keyring', 'ask', 'session'},
-    {'seal', 'cache', 'stream', 'scheme'},
-    {'demux', 'shard', 'sender', 'reflector', 'conn', 'conn_keys'},
-    {'client', 'server', 'server_shared', 'server_setup'},
+    {'seal', 'cache', 'stream', 'scheme', 'plan'},
+    {'demux', 'shard', 'sender', 'sender_schedule', 'reflector', 'receiver', 'conn', 'conn_keys', 'conn_request', 'conn_part', 'conn_stop', 'conn_names'},
+    {'client', 'client_session', 'client_owamp', 'client_names', 'server', 'server_shared', 'server_setup', 'server_session',
+     'server_owamp', 'server_names'},
 ]
 # The same layer, the one above the other: contexts of seals; a shard's inside; what is made of it.
-BESIDE = {('crypto_openssl', 'crypto_openssl_sha1'), ('crypto_openssl_sha1', 'crypto'), ('cache', 'seal'), ('shard', 'demux'), ('sender', 'shard'), ('reflector', 'shard')}
+BESIDE = {('crypto_openssl', 'crypto_openssl_sha1'), ('crypto_openssl_sha1', 'crypto'), ('cache', 'seal'), ('shard', 'demux'), ('sender', 'shard'), ('reflector', 'shard'), ('receiver', 'shard')}
 # A .c file that has no header of its own belongs to this one.
 HEADER_OF = {'crypto_openssl': 'crypto', 'crypto_mbedtls': 'crypto', 'crypto_none': 'crypto',
-             'prf': 'kdf', 'pbkdf2': 'kdf', 'server_shared': 'server', 'server_setup': 'server', 'conn_keys': 'conn', 'error': 'status'}
+             'prf': 'kdf', 'pbkdf2': 'kdf', 'server_shared': 'server', 'server_setup': 'server',
+             'server_session': 'server', 'server_owamp': 'server', 'server_names': 'server', 'client_session': 'client',
+             'client_owamp': 'client', 'client_names': 'client', 'conn_keys': 'conn', 'conn_request': 'conn', 'conn_part': 'conn', 'conn_stop': 'conn',
+             'conn_names': 'conn', 'sender_schedule': 'sender', 'error': 'status'}
 
 # Control and measurement meet only in session (and below): neither side knows the other.
-CONTROL = {'wire_setup', 'wire_control', 'key', 'keyring', 'ask', 'stream', 'scheme', 'conn', 'conn_keys', 'client', 'server', 'server_shared', 'server_setup'}
-MEASUREMENT = {'wire_test', 'packet', 'alarm', 'window', 'seal', 'cache', 'demux', 'shard', 'sender', 'reflector'}
+CONTROL = {'wire_setup', 'wire_control', 'wire_owamp', 'key', 'keyring', 'ask', 'stream', 'scheme', 'conn', 'conn_keys', 'conn_request', 'conn_part',
+           'conn_stop', 'conn_names', 'client', 'client_session', 'client_owamp', 'client_names', 'server', 'server_shared',
+           'server_setup', 'server_session', 'server_owamp', 'server_names'}
+MEASUREMENT = {'wire_test', 'packet', 'alarm', 'window', 'seal', 'cache', 'demux', 'shard', 'plan', 'sender', 'sender_schedule', 'reflector', 'receiver'}
 CONTROL_PUBLIC = {'key', 'conn', 'client', 'server', 'ipsectwamp'}
-MEASUREMENT_PUBLIC = {'packet', 'sender', 'reflector', 'ipsectwamp'}
+MEASUREMENT_PUBLIC = {'packet', 'sender', 'reflector', 'receiver', 'ipsectwamp'}
 
 # System headers, by who may include them.
 EVERYWHERE = {'stdbool.h', 'stddef.h', 'stdint.h', 'string.h', 'limits.h'}

@@ -27,6 +27,7 @@
      a megabyte of zeros                               here         a_megabyte_of_zeros_...
      2,000 connections that say nothing                here         two_thousand_that_say_nothing         TIMEOUT
      the other sessions go on undisturbed              here         other_sessions_go_on; also test_server
+     OWAMP's requests, Stop-Sessions and fetches       test_bad_owamp
      test packets: short, long, forged, of another session or address, multiplier 0, before Start-Ack, after the Timeout
                                                        test_reflector, test_sender, test_demux */
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Flip everywhere: each bit of each octet that a peer sends, in every scheme and mode and both roles. The table says what
-   becomes of it; what an HMAC covers is never taken. */
+/* Flip everywhere: each bit of each octet that a peer sends, in every scheme and mode and both roles; a bit of each octet
+   of OWAMP and of individual session control, whose messages are long. The table says what becomes of it; what an HMAC
+   covers is never taken. */
 
 #include "replay.h"
 #include <ipsectwamp/wire.h>
@@ -16,13 +17,18 @@ enum outcome {
   REFUSED,     /* with this status, before the connection is up */
   COVERED,     /* ITW_ERR_HMAC at the end of this message, or of the first one if set-up's; closed without an answer */
   COMMAND,     /* the same, but it may change a command's number, and with it how long the message is: then it is an unknown
-                  command (Accept 3 and close), or one whose rest never comes. None is carried out */
-  MODES,       /* bits that are looked at: REFUSED with ITW_ERR_MODE; the others IGNORED */
+                  command (Accept 3 and close), one whose rest never comes, or OWAMP's Stop-Sessions for sessions that
+                  don't run. None is carried out */
+  COUNTED,     /* the same, but what says how long the message is may change, or which session it is about, and that is
+                  needed before the HMAC comes: refused at once, or the rest never comes. Nothing of it is told */
+  MODES,       /* bits that are looked at: REFUSED with ITW_ERR_MODE; those of offered extensions ANY; the others IGNORED */
   ANY          /* unauthenticated: nothing can be told, but nothing breaks */
 };
 enum { FULL = ITW_PSK | ITW_IKEV2 | ITW_SHARED | ITW_SHARED_SID, FULL_DRAFT = ITW_SHARED | ITW_SHARED_SID, ALL = FULL | ITW_ROOT | ITW_DIRECT };
 enum { OPEN = ITW_MODE_OPEN, SECURE = ITW_MODE_AUTH | ITW_MODE_ENC | ITW_MODE_MIXED, EVERY = OPEN | SECURE };
 enum { GREETING = ITW_MSG_GREETING, SETUP = ITW_MSG_SETUP_RESPONSE, START = ITW_MSG_SERVER_START, CONTROL = ITW_MSG_COMMAND };
+/* Of the control messages: the second HMAC field and later ones of a message; what names sessions; skip ranges. */
+enum { MORE = ITW_MSG_FETCHED_DATA, NAMES = ITW_MSG_STOP_SESSIONS, SKIPS = ITW_MSG_FETCH_ACK };
 
 static const struct field {
   const char *name;
@@ -63,30 +69,56 @@ static const struct field {
 
   {"first block",           CONTROL,  ALL,                 SECURE, 0,  16, COMMAND, 0},
   {"the rest, and HMAC",    CONTROL,  ALL,                 SECURE, 16, 112, COVERED, 0},
+  {"slots, records",        MORE,     ALL,                 SECURE, 0,  512, COVERED, 0},
+  {"numbers, SIDs, skips",  NAMES,    ALL,                 SECURE, 0,  512, COUNTED, 0},
+  {"skip ranges",           SKIPS,    ALL,                 SECURE, 0,  512, COUNTED, 0},
   {"everything",            CONTROL,  ALL,                 OPEN,   0,  112, ANY,    0},
+  {"everything",            MORE,     ALL,                 OPEN,   0,  512, ANY,    0},
+  {"everything",            NAMES,    ALL,                 OPEN,   0,  512, ANY,    0},
+  {"everything",            SKIPS,    ALL,                 OPEN,   0,  512, ANY,    0},
 };
 
 /* A message of the peer's, and what had happened before its last octet came, in the run where nothing is flipped. */
 struct message {
   uint32_t kind;
-  size_t at, end, out_len, trace_len;
+  size_t at, end, out_len, trace_len, data_len;
 };
 struct run {
   struct replay r, whole;
-  struct message messages[16];
+  struct message messages[24];
   size_t count;
-  uint32_t scheme, mode;
+  uint32_t scheme, mode, extensions;
+  bool owamp;
 };
+
+static void add_octets(struct run *x, uint32_t kind, size_t len)
+{
+  struct message *m = &x->messages[x->count];
+  assert_true(x->count < 24);
+  m->kind = kind;
+  m->at = x->count ? m[-1].end : 0;
+  m->end = m->at + len;
+  x->count++;
+}
 
 static void add_message(struct run *x, uint32_t kind, const struct vec_section *s)
 {
-  uint8_t wire[256];
-  struct message *m = &x->messages[x->count];
-  assert_true(x->count < 16);
-  m->kind = kind;
-  m->at = x->count ? m[-1].end : 0;
-  m->end = m->at + vec_hex(s, "wire", wire, sizeof wire);
-  x->count++;
+  uint8_t wire[1024];
+  add_octets(x, kind, vec_hex(s, "wire", wire, sizeof wire));
+}
+
+/* As many as it has HMAC fields. */
+static void add_control(struct run *x, const struct vec_section *s)
+{
+  const bool names = strstr(s->name, "-N-") || (x->owamp && !strcmp(s->name, "Stop-Sessions"));
+  const struct vec_section *part = vec_next(x->r.vec, s, NULL);
+  uint8_t body[1024];
+  if (!part || strcmp(part->kind, "part")) {
+    add_message(x, names ? NAMES : CONTROL, s);
+    return;
+  }
+  for (uint32_t kind = CONTROL; part && !strcmp(part->kind, "part"); part = vec_next(x->r.vec, part, NULL), kind = MORE)
+    add_octets(x, strcmp(part->name, "skips") ? kind : SKIPS, vec_hex(part, "body", body, sizeof body) + 16);
 }
 
 static void list_messages(struct run *x)
@@ -95,7 +127,7 @@ static void list_messages(struct run *x)
   add_message(x, client ? GREETING : SETUP, vec_first(x->r.vec, client ? "greeting" : "setup"));
   if (client) add_message(x, START, vec_first(x->r.vec, "start"));
   for (const struct vec_section *s = vec_first(x->r.vec, "control"); s; s = vec_next(x->r.vec, s, "control"))
-    if (strcmp(vec_word(s, "from"), client ? "client" : "server")) add_message(x, CONTROL, s);
+    if (strcmp(vec_word(s, "from"), client ? "client" : "server")) add_control(x, s);
 }
 
 static void undisturbed(struct run *x)
@@ -106,6 +138,7 @@ static void undisturbed(struct run *x)
     replay_feed(&x->r, x->messages[i].end - 1);
     x->messages[i].out_len = x->r.out_len;
     x->messages[i].trace_len = strlen(x->r.trace);
+    x->messages[i].data_len = strlen(x->r.data);
   }
   replay_feed(&x->r, SIZE_MAX);
   replay_end(&x->r);
@@ -116,7 +149,10 @@ static void undisturbed(struct run *x)
 
 /* ---- what became of it ---- */
 
-static bool same_news(const struct run *x) { return !strcmp(x->r.trace, x->whole.trace); }
+static bool same_news(const struct run *x)
+{
+  return !strcmp(x->r.trace, x->whole.trace) && !strcmp(x->r.data, x->whole.data);
+}
 static bool same_octets(const struct run *x, size_t len) { return x->r.out_len == len && !memcmp(x->r.out, x->whole.out, len); }
 static bool is_up(const struct run *x) { return strstr(x->r.trace, "event 1 ") != NULL; }
 
@@ -124,6 +160,7 @@ static bool is_up(const struct run *x) { return strstr(x->r.trace, "event 1 ") !
 static bool only_ended(const struct run *x, const struct message *m)
 {
   const char *at = x->r.trace + m->trace_len;
+  if (strlen(x->r.data) != m->data_len || memcmp(x->r.data, x->whole.data, m->data_len)) return false;
   if (strlen(x->r.trace) < m->trace_len || memcmp(x->r.trace, x->whole.trace, m->trace_len)) return false;
   for (; *at; at = strchr(at, '\n') + 1) {
     const bool broke = !strncmp(at, "event 7 ", 8) && !strstr(at, "status ITW_OK\n");
@@ -143,7 +180,18 @@ static bool other_command(const struct run *x, const struct message *m)
   const size_t more = x->r.out_len - m->out_len;
   if (x->r.role != ITW_ROLE_SERVER || !only_ended(x, m)) return false;
   if (x->r.detail.status == ITW_ERR_COMMAND) return more == 48;
+  if (x->r.detail.status == ITW_ERR_STOP_SESSION) return more == 0 && x->owamp;
   return (x->r.detail.status == ITW_ERR_HMAC || x->r.detail.status == ITW_ERR_EOF) && more == 0;
+}
+
+/* Before the message's last 16 octets, its HMAC. */
+static bool counted(const struct run *x, const struct message *m, size_t octet)
+{
+  static const itw_status why[] = {ITW_ERR_EOF, ITW_ERR_STOP_SESSION, ITW_ERR_SKIPS, ITW_ERR_SID, ITW_ERR_UNEXPECTED};
+  if (octet + 16 >= m->end - m->at || x->r.out_len != m->out_len || !only_ended(x, m)) return false;
+  for (size_t i = 0; i < sizeof why / sizeof why[0]; i++)
+    if (x->r.detail.status == why[i]) return true;
+  return false;
 }
 
 /* A Server may say so: with a Server-Start in clear. */
@@ -166,15 +214,17 @@ static bool told_peer(const struct run *x)
 static uint32_t mode_bits(const struct run *x, uint32_t message)
 {
   const bool open = x->mode == ITW_MODE_OPEN;
+  const uint32_t registered = x->owamp ? 23 : 1023, ikev2 = x->owamp ? 16 : 128;
   if (x->scheme & ITW_DRAFT) return message == GREETING ? 8 | x->mode : 15;
-  if (message == GREETING) return x->mode | (x->scheme == ITW_IKEV2 && !open ? 128 : 0);
-  return x->scheme == ITW_IKEV2 && open ? 1023 - 128 : 1023; /* a registered mode that was not offered is refused */
+  if (message == GREETING) return x->mode | (x->scheme == ITW_IKEV2 && !open ? ikev2 : 0);
+  return x->scheme == ITW_IKEV2 && open ? registered - ikev2 : registered; /* one that was not offered is refused */
 }
 
 static bool modes(const struct run *x, const struct message *m, size_t octet, uint32_t bit)
 {
   const size_t at = octet - (m->kind == GREETING ? 12 : 0);
   const uint32_t flipped = UINT32_C(1) << (8 * (3 - at) + bit);
+  if (x->extensions & flipped) return true;
   if (!(mode_bits(x, m->kind) & flipped)) return same_news(x) && same_octets(x, x->whole.out_len);
   return refused(x, m, ITW_ERR_MODE) || (m->kind == GREETING && refused(x, m, ITW_ERR_NOT_WILLING));
 }
@@ -182,13 +232,14 @@ static bool modes(const struct run *x, const struct message *m, size_t octet, ui
 static bool as_it_should(const struct run *x, const struct message *m, const struct field *f, size_t octet, uint32_t bit)
 {
   const struct message *checked = m;
-  while (checked->kind != CONTROL) checked++;
+  while (checked->kind == GREETING || checked->kind == SETUP || checked->kind == START) checked++;
   switch (f->outcome) {
   case IGNORED: return same_news(x) && same_octets(x, x->whole.out_len);
   case PEER: return told_peer(x);
   case REFUSED: return refused(x, m, f->status);
   case COVERED: return covered(x, checked);
   case COMMAND: return covered(x, checked) || other_command(x, checked);
+  case COUNTED: return covered(x, checked) || counted(x, m, octet) || other_command(x, checked);
   case MODES: return modes(x, m, octet, bit);
   case ANY: return true;
   }
@@ -208,7 +259,8 @@ static const struct field *find_field(const struct run *x, const struct message 
 static void flip(struct run *x, const struct message *m, size_t octet, const char *file)
 {
   const struct field *f = find_field(x, m, octet);
-  for (uint32_t bit = 0; bit < 8; bit++) {
+  const bool all = !x->owamp && !(x->extensions & ITW_FEATURE_SESSION_CONTROL);
+  for (uint32_t bit = all ? 0 : octet * 5 % 8; bit < 8; bit += all ? 1 : 8) {
     x->r.peer[m->at + octet] ^= (uint8_t)(1u << bit);
     replay_run(&x->r);
     x->r.peer[m->at + octet] ^= (uint8_t)(1u << bit);
@@ -227,6 +279,8 @@ static void flip_all(const char *file, uint32_t role)
   x.r.derived = x.r.eof = true;
   x.scheme = replay_scheme(x.r.info);
   x.mode = replay_mode(x.r.info);
+  x.owamp = replay_owamp(x.r.info);
+  x.extensions = replay_features(x.r.info, "modes_offered");
   list_messages(&x);
   undisturbed(&x);
   for (const struct message *m = x.messages; m < x.messages + x.count; m++)
@@ -234,19 +288,32 @@ static void flip_all(const char *file, uint32_t role)
   replay_close(&x.r);
 }
 
-/* One file for each scheme and mode. */
+/* One file for each scheme and mode, of each kind of control: TWAMP's, with individual session control, OWAMP's. */
+struct done {
+  uint32_t modes[3][64];
+};
+
+static bool is_new(struct done *done, const char *file)
+{
+  struct vec *v = vec_load(file);
+  const struct vec_section *info = vec_first(v, "case");
+  const bool named = replay_features(info, "mode_chosen") & ITW_FEATURE_SESSION_CONTROL;
+  uint32_t *modes = &done->modes[replay_owamp(info) ? 2 : named][replay_scheme(info)], mode = replay_mode(info);
+  const bool is = !(*modes & mode);
+  *modes |= mode;
+  vec_free(v);
+  return is;
+}
+
 static void all_of(uint32_t role)
 {
+  static const char *const dirs[] = {"schemes", "extensions", "perfsonar"};
+  struct done done = {0};
   char names[64][128];
-  const size_t n = vec_files("schemes", names, 64);
-  uint32_t done[64] = {0};
-  for (size_t i = 0; i < n; i++) {
-    struct vec *v = vec_load(names[i]);
-    const uint32_t scheme = replay_scheme(vec_first(v, "case")), mode = replay_mode(vec_first(v, "case"));
-    vec_free(v);
-    if (done[scheme] & mode || !replay_can(names[i], role)) continue;
-    done[scheme] |= mode;
-    flip_all(names[i], role);
+  for (size_t d = 0; d < sizeof dirs / sizeof dirs[0]; d++) {
+    const size_t n = vec_files(dirs[d], names, 64);
+    for (size_t i = 0; i < n; i++)
+      if (replay_can(names[i], role) && is_new(&done, names[i])) flip_all(names[i], role);
   }
 }
 

@@ -417,7 +417,8 @@ static void every_scheme(void **state)
 {
   NEEDS_KEYS();
   each_file("schemes", "case", check_scheme, 20);
-  each_file("perfsonar", "case", check_scheme, 5);
+  each_file("perfsonar", "case", check_scheme, 10);
+  each_file("extensions", "case", check_scheme, 20);
 }
 
 /* -------- prf+ -------- */

@@ -58,7 +58,7 @@ static void modes_offered(void **state)
     {ITW_SHARED, 0, 0},
   };
   (void)state;
-  for (size_t i = 0; i < sizeof t / sizeof t[0]; i++) assert_int_equal(itwi_modes_offer(t[i].schemes, t[i].modes), t[i].offer);
+  for (size_t i = 0; i < sizeof t / sizeof t[0]; i++) assert_int_equal(itwi_modes_offer(ITW_TWAMP, t[i].schemes, t[i].modes, 0), t[i].offer);
 }
 
 enum { BAD = ITW_ERR_MODE, LEAVES = ITW_ERR_NOT_WILLING };
@@ -71,7 +71,7 @@ struct choice {
 static void check_choices(const struct itwi_policy *p, const struct choice *t, size_t n)
 {
   for (size_t i = 0; i < n; i++) {
-    struct itwi_choice c = {77, 77};
+    struct itwi_choice c = {77, 77, 77};
     itw_status st = itwi_mode_choice(&c, p, t[i].mode);
     if (st != t[i].status) fail_msg("Mode %u of %u: %s", t[i].mode, p->offered, itw_status_name(st));
     assert_int_equal(c.scheme, st == ITW_OK ? t[i].scheme : 77);
@@ -154,11 +154,11 @@ static void choice_of_a_legacy_client(void **state)
 static void mode_that_a_client_sends(void **state)
 {
   (void)state;
-  assert_int_equal(itwi_mode_field(&(struct itwi_choice){0, ITW_MODE_OPEN}), 1);
-  assert_int_equal(itwi_mode_field(&(struct itwi_choice){ITW_PSK, ITW_MODE_MIXED}), 8);
-  assert_int_equal(itwi_mode_field(&(struct itwi_choice){ITW_IKEV2, ITW_MODE_ENC}), 132);
-  assert_int_equal(itwi_mode_field(&(struct itwi_choice){ITW_ROOT, ITW_MODE_OPEN}), 9);
-  assert_int_equal(itwi_mode_field(&(struct itwi_choice){ITW_DIRECT, ITW_MODE_ENC}), 12);
+  assert_int_equal(itwi_mode_field(ITW_TWAMP, &(struct itwi_choice){0, ITW_MODE_OPEN, 0}), 1);
+  assert_int_equal(itwi_mode_field(ITW_TWAMP, &(struct itwi_choice){ITW_PSK, ITW_MODE_MIXED, 0}), 8);
+  assert_int_equal(itwi_mode_field(ITW_TWAMP, &(struct itwi_choice){ITW_IKEV2, ITW_MODE_ENC, 0}), 132);
+  assert_int_equal(itwi_mode_field(ITW_TWAMP, &(struct itwi_choice){ITW_ROOT, ITW_MODE_OPEN, 0}), 9);
+  assert_int_equal(itwi_mode_field(ITW_TWAMP, &(struct itwi_choice){ITW_DIRECT, ITW_MODE_ENC, 0}), 12);
 }
 
 static void counts(void **state)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Every recorded and computed connection, in both roles, octet for octet: greeting, Set-Up-Response, Server-Start and all
-   control messages; and the keys of each test session. */
+   control messages; the keys of each test session; the slots, skip ranges and records of OWAMP. */
 
 #include "replay.h"
 #include <setjmp.h>
@@ -17,6 +17,21 @@ static void check_octets(const struct replay *r, const char *file)
   if (n != r->expect_len || n != r->out_len)
     fail_msg("%s, %s: differs from octet %zu on (%zu sent, %zu expected)\n%s", file,
              r->role == ITW_ROLE_CLIENT ? "client" : "server", n, r->out_len, r->expect_len, r->trace);
+}
+
+/* What TWAMP's extensions and OWAMP add to a session. */
+static void check_kind(const struct replay *r, const struct itw_session_info *info)
+{
+  const uint32_t packets = ITW_FEATURE_REFLECT | ITW_FEATURE_SYMMETRICAL | ITW_FEATURE_DSCP_ECN | ITW_FEATURE_PTP;
+  const bool owamp = !strcmp(vec_word(r->info, "service"), "owamp");
+  const struct vec_section *request = vec_first(r->vec, "control"), *accept = vec_next(r->vec, request, "control");
+  uint8_t octets[2] = {0, 0};
+  assert_int_equal(info->dialect, owamp ? ITW_DIALECT_OWAMP : ITW_DIALECT_TWAMP);
+  assert_int_equal(info->packets, owamp ? vec_u64(request, "packets") : 0);
+  assert_int_equal(info->features & packets, owamp ? 0 : vec_u64(r->info, "mode_chosen") & packets);
+  assert_int_equal(info->reflect, vec_has(request, "reflect") ? vec_u64(request, "reflect") : 0);
+  if (vec_has(accept, "server_octets")) vec_hex(accept, "server_octets", octets, sizeof octets);
+  assert_memory_equal(info->server_octets, octets, sizeof octets);
 }
 
 static void check_sessions(const struct replay *r, const char *file)
@@ -39,6 +54,7 @@ static void check_sessions(const struct replay *r, const char *file)
     assert_int_equal(info.padding, vec_u64(s, "padding"));
     assert_memory_equal(info.sender.ip, want, vec_hex(s, "sender_address", want, 16));
     assert_memory_equal(info.reflector.ip, want, vec_hex(s, "receiver_address", want, 16));
+    check_kind(r, &info);
     if (open) {
       assert_int_equal(pair.enc_len + pair.auth_len, 0);
       continue;
@@ -62,6 +78,7 @@ static void replay_both(const char *file, bool by_hand)
     assert_int_equal(r.made, ITW_OK);
     check_octets(&r, file);
     check_sessions(&r, file);
+    assert_string_equal(r.data, r.expect_data);
     assert_int_equal(r.detail.status, ITW_OK);
     replay_close(&r);
   }
@@ -80,6 +97,12 @@ static void schemes(void **state)
   all_of("schemes", false);
 }
 
+static void extensions(void **state)
+{
+  (void)state;
+  all_of("extensions", false);
+}
+
 static void perfsonar(void **state)
 {
   (void)state;
@@ -90,6 +113,7 @@ static void keys_by_hand(void **state)
 {
   (void)state;
   all_of("schemes", true);
+  all_of("extensions", true);
   all_of("perfsonar", true);
 }
 
@@ -97,6 +121,7 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(schemes),
+    cmocka_unit_test(extensions),
     cmocka_unit_test(perfsonar),
     cmocka_unit_test(keys_by_hand),
   };

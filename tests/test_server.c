@@ -746,7 +746,7 @@ static void prepare_and_answer_misused(void **state)
   assert_int_equal(PREPARE(0, &bad), ITW_ERR_ARGUMENT);
   bad.port = 65536;
   assert_int_equal(PREPARE(0, &bad), ITW_ERR_ARGUMENT);
-  bad = o, bad.mbz = 1;
+  bad = o, bad.sender_port = 1;
   assert_int_equal(PREPARE(0, &bad), ITW_ERR_ARGUMENT);
   bad = o, bad.size = 4;
   assert_int_equal(PREPARE(0, &bad), ITW_ERR_SIZE);
@@ -1141,7 +1141,7 @@ static void configs_that_cannot_be(void **state)
   t[9].max_padding = 65536;
   t[10].on_rekey = 2;
   t[11].flags = 4;
-  t[12].mbz = 1;
+  t[12].mbz[0] = 1;
   t[13].size--;
   for (size_t i = 0; i < N; i++) {
     itw_server *s = NULL;

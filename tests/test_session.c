@@ -53,6 +53,24 @@ static void same_octets_on_every_machine(void **state)
   itw_session_wipe(NULL);
 }
 
+/* Number of Packets, octets 200 to 203, is OWAMP's. */
+static void one_way(void **state)
+{
+  struct itw_session_info i = plane_owamp_info(0, ITW_MODE_AUTH, 0x01020304), back;
+  struct itw_session s = plane_make(&i, 0);
+  static const uint8_t packets[4] = {1, 2, 3, 4};
+  (void)state;
+
+  ITW_INIT(back);
+  assert_int_equal(s.octets[2], ITW_DIALECT_OWAMP);
+  assert_memory_equal(s.octets + 200, packets, 4);
+  for (size_t n = 204; n < 256; n++) assert_int_equal(s.octets[n], 0);
+  assert_int_equal(itw_session_info(&s, &back), ITW_OK);
+  assert_memory_equal(&back, &i, sizeof i);
+  memset(s.octets + 200, 0, 4);
+  assert_int_equal(itw_session_info(&s, &back), ITW_ERR_ARGUMENT);
+}
+
 static void open_has_no_keys(void **state)
 {
   struct itw_session_info i = plane_info(1, ITW_MODE_OPEN);
@@ -93,6 +111,8 @@ static void nobodies(struct itw_session_info *i)
 }
 static void no_sender_port(struct itw_session_info *i) { i->sender.port = 0; }
 static void no_reflector_port(struct itw_session_info *i) { i->reflector.port = 0; }
+static void no_packets(struct itw_session_info *i) { i->dialect = ITW_DIALECT_OWAMP; }
+static void packets_of_twamp(struct itw_session_info *i) { i->packets = 1; }
 
 static void refuses_what_is_out_of_range(void **state)
 {
@@ -113,7 +133,9 @@ static void refuses_what_is_out_of_range(void **state)
                                                              nobody_of_1,
                                                              nobodies,
                                                              no_sender_port,
-                                                             no_reflector_port};
+                                                             no_reflector_port,
+                                                             no_packets,
+                                                             packets_of_twamp};
   struct itw_session s, before;
   (void)state;
 
@@ -186,8 +208,9 @@ static void versions(void **state)
   assert_int_equal(itw_session_info(&s, &i), ITW_ERR_NEWER);
   for (size_t n = 0; n < 66; n++) {
     s = plane_session(0, ITW_MODE_ENC);
-    s.octets[n < 64 ? 192 + n : 14 + n - 64] = 1;
-    assert_int_equal(itw_session_info(&s, &i), ITW_ERR_NEWER);
+    s.octets[n < 64 ? 192 + n : 14 + n - 64] = n == 2 ? 4 : 1; /* octet 194 has features that are known: 1 and 2 */
+    /* octets to reflect and Server octets are known, but not without their feature */
+    assert_int_equal(itw_session_info(&s, &i), n >= 4 && n < 8 ? ITW_ERR_ARGUMENT : ITW_ERR_NEWER);
   }
 }
 
@@ -238,7 +261,7 @@ static void sizes(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(same_octets_on_every_machine), cmocka_unit_test(open_has_no_keys),
+      cmocka_unit_test(same_octets_on_every_machine), cmocka_unit_test(one_way), cmocka_unit_test(open_has_no_keys),
       cmocka_unit_test(refuses_what_is_out_of_range), cmocka_unit_test(takes_what_is_at_the_edge),
       cmocka_unit_test(refuses_wrong_keys),           cmocka_unit_test(versions),
       cmocka_unit_test(octets_from_anywhere),         cmocka_unit_test(sizes),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Split everywhere: however a peer's octets are cut into reads, the same octets, events and sessions come out. */
+/* Split everywhere: however a peer's octets are cut into reads, the same octets, events, sessions and data come out. */
 
 #include "replay.h"
 #include <setjmp.h>
@@ -12,6 +12,7 @@ static void same(const struct replay *r, const struct replay *whole, const char 
 {
   bool equal = r->made == ITW_OK && r->fed == whole->fed && r->out_len == whole->out_len &&
                !memcmp(r->out, whole->out, r->out_len) && !strcmp(r->trace, whole->trace) &&
+               !strcmp(r->data, whole->data) &&
                r->session_count == whole->session_count &&
                !memcmp(r->sessions, whole->sessions, r->session_count * sizeof r->sessions[0]) &&
                !memcmp(&r->detail, &whole->detail, sizeof r->detail);
@@ -52,6 +53,7 @@ static void client(void **state)
 {
   (void)state;
   all_of("schemes", ITW_ROLE_CLIENT);
+  all_of("extensions", ITW_ROLE_CLIENT);
   all_of("perfsonar", ITW_ROLE_CLIENT);
 }
 
@@ -59,6 +61,7 @@ static void server(void **state)
 {
   (void)state;
   all_of("schemes", ITW_ROLE_SERVER);
+  all_of("extensions", ITW_ROLE_SERVER);
   all_of("perfsonar", ITW_ROLE_SERVER);
 }
 

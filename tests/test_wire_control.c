@@ -19,9 +19,10 @@ static bool all(const uint8_t *p, size_t n, uint8_t value)
 static struct itw_request_tw a_request(void)
 {
   struct itw_request_tw q = {
-    .ipvn = 6, .conf_sender = 0x11, .conf_receiver = 0x12, .slots = 0x21222324, .packets = 0x31323334,
+    .command = 5, .ipvn = 6, .conf_sender = 0x11, .conf_receiver = 0x12, .slots = 0x21222324, .packets = 0x31323334,
     .sender_port = 0x4142, .receiver_port = 0x5152, .padding = 0x61626364, .start = UINT64_C(0x7172737475767778),
-    .timeout = UINT64_C(0x8182838485868788), .type_p = 0x91929394};
+    .timeout = UINT64_C(0x8182838485868788), .type_p = 0x91929394,
+    .reflect_octets = {0xd1, 0xd2}, .reflect = 0xe1e2};
   memset(q.sender, 0xa1, 16);
   memset(q.receiver, 0xb1, 16);
   memset(q.sid, 0xc1, 16);
@@ -37,7 +38,7 @@ static void request_fields(void **state)
     {0, 1, 5}, {1, 1, 6}, {2, 1, 0x11}, {3, 1, 0x12}, {4, 4, 0x21222324}, {8, 4, 0x31323334}, {12, 2, 0x4142},
     {14, 2, 0x5152}, {16, 1, 0xa1}, {31, 1, 0xa1}, {32, 1, 0xb1}, {47, 1, 0xb1}, {48, 1, 0xc1}, {63, 1, 0xc1},
     {64, 4, 0x61626364}, {68, 8, UINT64_C(0x7172737475767778)}, {76, 8, UINT64_C(0x8182838485868788)},
-    {84, 4, 0x91929394}, {88, 8, 0},
+    {84, 4, 0x91929394}, {88, 2, 0xd1d2}, {90, 2, 0xe1e2}, {92, 4, 0},
   };
   uint8_t o[ITW_REQUEST_LEN];
   struct itw_request_tw q = a_request();
@@ -49,6 +50,12 @@ static void request_fields(void **state)
     for (size_t k = 0; k < fields[i].len; k++) v = v << 8 | o[fields[i].at + k];
     assert_true(v == fields[i].value);
   }
+  q.command = 0;
+  assert_int_equal(itw_request_tw_write(o, sizeof o, &q), ITW_OK);
+  assert_int_equal(o[0], 5);
+  q.command = ITW_CMD_REQUEST_SESSION;
+  assert_int_equal(itw_request_tw_write(o, sizeof o, &q), ITW_OK);
+  assert_int_equal(o[0], 1);
 }
 
 static void request_comes_back(void **state)
@@ -58,7 +65,7 @@ static void request_comes_back(void **state)
   (void)state;
   assert_int_equal(itw_request_tw_write(o, sizeof o, &q), ITW_OK);
   o[1] |= 0xf0; /* MBZ before IPVN */
-  memset(o + 88, 0xff, 8);
+  memset(o + 92, 0xff, 4);
   assert_int_equal(itw_request_tw_read(&back, o, sizeof o), ITW_OK);
   assert_memory_equal(&back, &q, sizeof q);
 }
@@ -66,16 +73,17 @@ static void request_comes_back(void **state)
 static void accept_fields(void **state)
 {
   uint8_t o[ITW_ACCEPT_LEN];
-  struct itw_accept_session a = {.accept = 5, .port = 0x1234}, back;
+  struct itw_accept_session a = {.accept = 5, .port = 0x1234, .reflected_octets = {0x61, 0x62}, .server_octets = {0x71, 0x72}}, back;
   (void)state;
   memset(a.sid, 0x51, 16);
   memset(o, 0xff, sizeof o);
   assert_int_equal(itw_accept_session_write(o, sizeof o, &a), ITW_OK);
   assert_int_equal(itwi_load32(o), 0x05001234);
   assert_true(all(o + 4, 16, 0x51));
-  assert_true(all(o + 20, 12, 0));
+  assert_int_equal(itwi_load32(o + 20), 0x61627172);
+  assert_true(all(o + 24, 8, 0));
   o[1] = 0xff;
-  memset(o + 20, 0xff, 12);
+  memset(o + 24, 0xff, 8);
   assert_int_equal(itw_accept_session_read(&back, o, sizeof o), ITW_OK);
   assert_memory_equal(&back, &a, sizeof a);
 }

@@ -28,6 +28,10 @@ struct itw_client_config {
   uint32_t max_count;  /* highest Count taken; 0: 32768 (RFC 5357 §6) */
   uint32_t on_rekey;   /* ITW_REKEY_* */
   uint32_t flags;      /* ITW_CLIENT_* */
+  uint32_t protocol;   /* ITW_TWAMP, ITW_OWAMP */
+  uint32_t features;   /* TWAMP: ITW_FEATURE_* to use where the Server can; none with a scheme of the draft */
+  uint32_t slots;      /* OWAMP: schedule slots per session, at most; 0: 1 */
+  uint32_t buffer;     /* octets of each of the two buffers, 256 to 65536, a multiple of 16; 0: 256. More make fetches faster */
   uint32_t key_id_len;
   uint8_t key_id[80];  /* psk: UTF-8 */
   struct itw_addr local, remote; /* of the TCP connection */
@@ -48,8 +52,23 @@ ITW_MUST itw_status itw_client_new(itw_conn **out, const struct itw_client_confi
 ITW_MUST itw_status itw_client_request(itw_conn *, struct itw_poll *p, uint32_t *slot, const struct itw_request *, itw_mono now);
 /* Start-Sessions; ITW_EV_STARTED answers. ITW_ERR_STATE: not idle, or no session accepted. */
 ITW_MUST itw_status itw_client_start(itw_conn *, struct itw_poll *p, itw_mono now);
-/* Stop-Sessions; ITW_EV_STOPPED when it is under way; then all slots are free. */
+/* Stop-Sessions; ITW_EV_STOPPED when it is under way; then all slots are free. OWAMP: itw_conn_stop. */
 ITW_MUST itw_status itw_client_stop(itw_conn *, struct itw_poll *p, itw_mono now);
+
+/* With ITW_FEATURE_SESSION_CONTROL (RFC 5938) these replace the two above: n slots, none twice; those that were accepted are
+   started, those that run are stopped. An ITW_EV_STARTED or _STOPPED for each answers. ITW_ERR_STATE: not agreed on, a slot
+   isn't in a state for it, or the acknowledgements of another command are still to come. */
+ITW_MUST itw_status itw_client_start_n(itw_conn *, struct itw_poll *p, const uint32_t *slots, size_t n, itw_mono now);
+ITW_MUST itw_status itw_client_stop_n(itw_conn *, struct itw_poll *p, const uint32_t *slots, size_t n, itw_mono now);
+
+/* OWAMP: as itw_client_request; n schedule slots, 1 to config.slots. With ITW_CONF_SENDER alone request.sid is ours, and
+   request.receiver.port where we receive; else request.sender.port is from where we send. With both, the client takes no
+   part in the test, and itw_conn_session gives ITW_EMPTY. */
+ITW_MUST itw_status itw_client_request_session(itw_conn *, struct itw_poll *p, uint32_t *slot, const struct itw_request *,
+                                               const struct itw_slot *, size_t n, itw_mono now);
+/* OWAMP: Fetch-Session (RFC 4656 §3.9) of a session that the Server received; begin 0 and end 2^32 - 1: all of a finished
+   one. ITW_EV_FETCH and _FETCHED, or _FETCHED alone, answer. ITW_ERR_STATE: not idle. */
+ITW_MUST itw_status itw_client_fetch(itw_conn *, struct itw_poll *p, const struct itw_fetch *, itw_mono now);
 
 #ifdef __cplusplus
 }

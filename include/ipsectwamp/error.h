@@ -12,6 +12,7 @@ enum {
   ITW_OK = 0,
   ITW_AGAIN = 1, /* not now: the answer comes later, or the work isn't finished */
   ITW_EMPTY = 2, /* nothing there, nothing to do */
+  ITW_SKIPPED = 3, /* packets that a schedule can't send any more, being more than Timeout late */
 
   /* usage: the call is wrong; correct the program */
   ITW_ERR_ARGUMENT = -1,    /* an argument is out of its range, or an mbz member isn't zero */
@@ -48,8 +49,15 @@ enum {
   ITW_ERR_NO_SESSION = -48,    /* a test packet of no session known here */
   ITW_ERR_NOT_STARTED = -49,   /* a test packet before Start-Ack */
   ITW_ERR_LATE = -50,          /* a test packet after Stop and Timeout */
-  ITW_ERR_SEQUENCE = -51,      /* a reply to a sequence number that was never sent */
+  ITW_ERR_SEQUENCE = -51,      /* a sequence number that was never sent */
   ITW_ERR_PORT = -53,          /* Accept-Session accepts and names port 0 */
+  ITW_ERR_SLOTS = -54,         /* more schedule slots than the bound, none, or one of an unknown type */
+  ITW_ERR_PACKETS = -55,       /* Number of Packets is 0 or beyond the bound */
+  ITW_ERR_STOP_SESSION = -56,  /* Stop-Sessions accounts for other sessions than the peer's running send sessions */
+  ITW_ERR_SKIPS = -57,         /* skip ranges out of order, overlapping or beyond Next Seqno */
+  ITW_ERR_REFLECT = -58,       /* Accept-Session has other Reflected octets than were sent (RFC 6038 §4.3) */
+  ITW_ERR_SID = -59,           /* a command names a session that isn't one, twice, or not in a state for it */
+  ITW_ERR_TIMESTAMP = -60,     /* a timestamp more than Timeout away from now or from the schedule (RFC 4656 §4.2) */
   ITW_ERR_LEGACY = -52,        /* a plain O/TWAMP greeting where an SA was expected, and no fall-back allowed */
 
   /* auth: the peer, or someone between, doesn't hold the key */

@@ -8,7 +8,14 @@
                                                                                   colliding reflector: answer 5, 4, ...
      ITW_EV_STARTED  itw_reflector_start for each slot that was accepted
      ITW_EV_STOPPED  itw_reflector_stop for each
-     a session has ended in the reflector (Timeout, REFWAIT): itw_reflector_remove, itw_server_ended(conn, slot) */
+     a session has ended in the reflector (Timeout, REFWAIT): itw_reflector_remove, itw_server_ended(conn, slot)
+   With ITW_FEATURE_SESSION_CONTROL:
+     ITW_EV_START    itw_reflector_start, itw_server_started(conn, slot, 0), or a refusal; instead of ITW_EV_STARTED
+     ITW_EV_STOPPED  itw_reflector_stop for `slot`
+   OWAMP: what is asked for is a sender, a receiver, or both: request.conf; the schedule: itw_conn_schedule
+     ITW_EV_STARTED  itw_sender_start, itw_receiver_start
+     ITW_EV_STOP     itw_receiver_stop; itw_conn_account for each sender, itw_conn_stop. Slots are free with ITW_EV_STOPPED
+     ITW_EV_FETCH    itw_server_fetch, then ITW_WANT_GIVE until ITW_EV_FETCHED */
 
 #include <ipsectwamp/conn.h>
 
@@ -43,7 +50,13 @@ struct itw_server_config {
   uint32_t setup_s;       /* for the whole set-up, and for any message from its first octet; 0: 60 */
   uint32_t on_rekey;      /* ITW_REKEY_* */
   uint32_t flags;         /* ITW_SERVER_* */
-  uint32_t mbz;
+  uint32_t protocol;      /* ITW_TWAMP, ITW_OWAMP */
+  uint32_t features;      /* TWAMP: ITW_FEATURE_* to offer; none in greetings of the draft's schemes */
+  uint32_t slots;         /* OWAMP: schedule slots of a session, at most; 0: 16. More get Accept 4 */
+  uint32_t max_packets;   /* OWAMP: highest Number of Packets; 0: 2^32 - 1. More get Accept 4 */
+  uint32_t buffer;        /* of a connection: as in itw_client_config */
+  uint8_t server_octets[2]; /* ITW_FEATURE_REFLECT: Server octets; 0: none (RFC 6038 §4.3) */
+  uint16_t mbz[3];
   itw_ntp start;          /* when the Server started: Start-Time in Server-Start */
   uint8_t salt[16];       /* from a good source of randomness */
   struct itw_keys keys;   /* ops NULL: keys are asked by ITW_WANT_ANSWER */
@@ -75,16 +88,31 @@ ITW_MUST itw_status itw_server_conn_new(itw_server *, itw_conn **out, const stru
 /* What the Server puts into a session. */
 struct itw_offer {
   uint32_t size;
-  uint32_t port;            /* UDP port that will receive */
-  struct itw_addr receiver; /* family 0: as requested, else the connection's local address */
+  uint32_t port;            /* UDP port that will receive; OWAMP, ITW_CONF_SENDER alone: from which will be sent */
+  struct itw_addr receiver; /* family 0: as requested, else the connection's local address; ITW_CONF_SENDER alone: the sender's */
   itw_ntp wall;             /* now: part of the SID */
   uint8_t random[4];        /* from a good source: part of the SID */
-  uint32_t mbz;
+  uint32_t sender_port;     /* OWAMP, both: UDP port from which will be sent; else 0 */
 };
 /* After ITW_EV_REQUEST: makes the SID and the session's keys; ITW_EV_READY follows (shared-sid may ask for a key first). */
 ITW_MUST itw_status itw_server_prepare(itw_conn *, struct itw_poll *p, uint32_t slot, const struct itw_offer *, itw_mono now);
 /* After ITW_EV_READY: accept 0, or a refusal; straight after ITW_EV_REQUEST: a refusal (1 to 5). */
 ITW_MUST itw_status itw_server_answer(itw_conn *, struct itw_poll *p, uint32_t slot, uint32_t accept, itw_mono now);
+/* ITW_FEATURE_SESSION_CONTROL, after ITW_EV_START: 0: `slot` runs; else it doesn't, for now. */
+ITW_MUST itw_status itw_server_started(itw_conn *, struct itw_poll *p, uint32_t slot, uint32_t accept, itw_mono now);
+
+/* What a Server has of a session that is to be fetched (RFC 4656 §3.9). */
+struct itw_fetch_answer {
+  uint32_t size;
+  uint32_t accept;     /* not 0: denied: no such session, not for this Client, or a complete one that isn't finished */
+  uint32_t finished;   /* not 0: the session has terminated; else next_seqno and skips are sent as 0 */
+  uint32_t next_seqno, skips;
+  uint32_t records;    /* within the range that was asked for */
+  struct itw_request request; /* as the session ran: from ITW_EV_READY, with its SID, ports and slots */
+};
+/* After ITW_EV_FETCH. Counts come first; ITW_WANT_GIVE then asks for slots, skips and records in this order. */
+ITW_MUST itw_status itw_server_fetch(itw_conn *, struct itw_poll *p, const struct itw_fetch_answer *, itw_mono now);
+
 /* A session that stopped, or whose REFWAIT passed, has ended: its slot is free, and SERVWAIT runs again when none is left. */
 ITW_MUST itw_status itw_server_ended(itw_conn *, struct itw_poll *p, uint32_t slot, itw_mono now);
 

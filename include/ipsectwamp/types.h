@@ -4,8 +4,8 @@
 
 /* Conventions that hold in every header of this library; the comments elsewhere only add to them.
 
-   Objects      itw_conn, itw_server, itw_sender, itw_reflector, itw_keyring are opaque. Each is one block of
-                memory: itw_X_size(config) tells how large, itw_X_init() builds it in the caller's memory (aligned
+   Objects      itw_conn, itw_server, itw_sender, itw_reflector, itw_receiver, itw_keyring are opaque. Each is one
+                block of memory: itw_X_size(config) tells how large, itw_X_init() builds it in the caller's memory (aligned
                 for uint64_t), itw_X_new() in memory from malloc. itw_X_free() wipes it in both cases; memory that
                 was given to itw_X_init() is then the caller's again. The library itself allocates nothing after that. A
                 crypto library has a heap of its own: contexts for streams and packets are made there with the object;
@@ -88,6 +88,10 @@ ITW_API itw_ntp itw_ntp_from_unix(uint64_t sec, uint32_t nsec);
 ITW_API int64_t itw_ntp_diff_ns(itw_ntp a, itw_ntp b);
 /* A length of time in nanoseconds as seconds 32, fraction 32. */
 ITW_API uint64_t itw_ntp_span(uint64_t ns);
+/* A truncated PTPv2 timestamp (RFC 8877 §4.3: seconds 32, nanoseconds 32, TAI since 1970) and back; tai_utc: seconds that TAI
+   is ahead of UTC, 37 since 2017. What was whole nanoseconds stays what it was, both ways. */
+ITW_API uint64_t itw_ptp_from_ntp(itw_ntp t, uint32_t tai_utc);
+ITW_API itw_ntp itw_ntp_from_ptp(uint64_t ptp, uint32_t tai_utc);
 /* RFC 4656 §4.1.2 Error Estimate for an error of at most ns; synced: the S bit. Never has Multiplier 0. */
 ITW_API uint16_t itw_error_estimate(uint64_t ns, uint32_t synced);
 /* The error that an Error Estimate stands for, in ns, saturating; 0 for a corrupt one (Multiplier 0). */

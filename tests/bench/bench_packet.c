@@ -6,6 +6,7 @@
 
    seal      itw_sender_write and _stamp: one request of 112 octets, zero padding
    reflect   itw_reflector_take and _reply
+   take      itw_receiver_take: the first packet of an OWAMP session, again and again
    one by one, and in bursts of 32
 
    Beside it row 2 of the design's table, what one writes by hand with EVP: an EVP_MAC and two EVP_CIPHER contexts per
@@ -16,12 +17,14 @@
    here stand in front of libcrypto's: the dynamic linker sees to it. */
 
 #include <dlfcn.h>
+#include <ipsectwamp/receiver.h>
 #include <ipsectwamp/reflector.h>
 #include <ipsectwamp/sender.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/sha.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -162,9 +165,13 @@ struct bed {
   uint32_t sessions, mode;
   itw_sender *sender, *remote; /* remote makes the requests that the reflector gets */
   itw_reflector *reflector;
+  itw_receiver *receiver;
   itw_id *ids, *remote_ids;
   struct by_hand *hand;
   uint8_t *requests, *work;
+  uint8_t *first; /* each session's packet 0; used for itw_receiver */
+  bool one_way;
+  struct itw_record *records;
   struct itw_packet *asked, *items;
   uint32_t *who;
 };
@@ -204,7 +211,49 @@ static void bed_add(struct bed *b, uint32_t i)
   must(itw_reflector_start(b->reflector, id, 0) == ITW_OK, "itw_reflector_start");
 }
 
-static void bed_new(struct bed *b, uint32_t sessions, uint32_t contexts, uint32_t mode)
+static void bed_add_one_way(struct bed *b, itw_sender *sender, uint32_t i)
+{
+  static const struct itw_slot slot = {.type = ITW_SLOT_FIXED, .parameter = UINT64_C(1) << 32};
+  struct itw_session_info info = session_info(i, b->mode);
+  struct itw_packet item = {.cap = SLOT};
+  struct itw_session s;
+  struct itw_key_pair k;
+  struct itw_wall wall;
+  size_t got;
+  itw_id id;
+
+  session_keys(i, &k);
+  info.dialect = ITW_DIALECT_OWAMP;
+  info.packets = 32;
+  ITW_INIT(wall);
+  must(itw_session_make(&s, &info, &k) == ITW_OK, "itw_session_make");
+  must(itw_receiver_add(b->receiver, &id, &s, &slot, 1, i) == ITW_OK, "itw_receiver_add");
+  must(itw_receiver_start(b->receiver, id, &wall, 0) == ITW_OK, "itw_receiver_start");
+  must(itw_sender_add_schedule(sender, &id, &s, &slot, 1, i) == ITW_OK, "itw_sender_add_schedule");
+  must(itw_sender_start(sender, id, &wall, 0) == ITW_OK, "itw_sender_start");
+  must(itw_sender_due(sender, &item, sizeof item, 1, &got, itw_sender_deadline(sender)) == ITW_OK && got == 1, "due");
+  must(itw_sender_write(sender, b->first + (size_t)i * SLOT, SLOT, &item, sizeof item, 1) == ITW_OK, "write");
+  must(itw_sender_stamp(sender, b->first + (size_t)i * SLOT, SLOT, &item, sizeof item, 1) == ITW_OK, "stamp");
+  must(item.status == ITW_OK && itw_sender_remove(sender, id) == ITW_OK, "a packet");
+}
+
+static void bed_new_one_way(struct bed *b, struct itw_shard_config *c)
+{
+  itw_sender *sender;
+
+  c->slots = 1;
+  c->window = 32;
+  must(itw_receiver_new(&b->receiver, c) == ITW_OK, "new");
+  c->sessions = c->contexts = 1;
+  must(itw_sender_new(&sender, c) == ITW_OK, "new");
+  b->first = calloc(b->sessions, SLOT);
+  b->records = calloc(PACKETS, sizeof *b->records);
+  must(b->first && b->records, "memory");
+  for (uint32_t i = 0; i < b->sessions; i++) bed_add_one_way(b, sender, i);
+  itw_sender_free(sender);
+}
+
+static void bed_new(struct bed *b, uint32_t sessions, uint32_t contexts, uint32_t mode, bool one_way)
 {
   struct itw_shard_config c;
   EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
@@ -215,8 +264,10 @@ static void bed_new(struct bed *b, uint32_t sessions, uint32_t contexts, uint32_
   c.contexts = contexts;
   c.clock.error = 0x8a05;
   memset(c.seed, 7, sizeof c.seed);
-  *b = (struct bed){.sessions = sessions, .mode = mode};
+  *b = (struct bed){.sessions = sessions, .mode = mode, .one_way = one_way};
   must(itw_sender_new(&b->sender, &c) == ITW_OK && itw_reflector_new(&b->reflector, &c) == ITW_OK, "new");
+  if (one_way) bed_new_one_way(b, &c);
+  c.sessions = sessions;
   c.contexts = 1;
   must(itw_sender_new(&b->remote, &c) == ITW_OK, "new");
   b->ids = calloc(sessions, sizeof *b->ids);
@@ -245,6 +296,8 @@ static void bed_free(struct bed *b)
   itw_sender_free(b->sender);
   itw_sender_free(b->remote);
   itw_reflector_free(b->reflector);
+  itw_receiver_free(b->receiver);
+  free(b->first), free(b->records);
   free(b->ids), free(b->remote_ids), free(b->hand), free(b->requests), free(b->work);
   free(b->asked), free(b->items), free(b->who);
 }
@@ -265,6 +318,8 @@ static void choose(struct bed *b, uint32_t *next)
   must(itw_sender_stamp(b->remote, b->requests, PACKETS * SLOT, b->asked, sizeof *b->asked, PACKETS) == ITW_OK,
        "stamp");
   memcpy(b->work, b->requests, PACKETS * SLOT);
+  for (uint32_t n = 0; b->one_way && n < PACKETS; n++)
+    memcpy(b->work + n * SLOT, b->first + (size_t)b->who[n] * SLOT, SLOT);
 }
 
 /* -------- ours -------- */
@@ -284,6 +339,14 @@ static void reflect_ours(struct bed *b, uint32_t at, uint32_t n)
   must(itw_reflector_take(b->reflector, b->work, PACKETS * SLOT, items, sizeof *items, n, 1) == ITW_OK, "take");
   for (uint32_t i = 0; i < n; i++) items[i].sent = at + i;
   must(itw_reflector_reply(b->reflector, b->work, PACKETS * SLOT, items, sizeof *items, n) == ITW_OK, "reply");
+}
+
+static void take_ours(struct bed *b, uint32_t at, uint32_t n)
+{
+  struct itw_packet *items = b->items + at;
+  must(itw_receiver_take(b->receiver, b->work, PACKETS * SLOT, items, sizeof *items, b->records + at, sizeof *b->records, n,
+                         1) == ITW_OK,
+       "take");
 }
 
 /* -------- row 2 -------- */
@@ -356,6 +419,22 @@ static void reflect_hand(struct bed *b, uint32_t at, uint32_t n)
   }
 }
 
+static uint64_t get64(const uint8_t *p)
+{
+  uint64_t v = 0;
+  for (int i = 0; i < 8; i++) v = v << 8 | p[i];
+  return v;
+}
+
+static void take_hand(struct bed *b, uint32_t at, uint32_t n)
+{
+  for (uint32_t i = at; i < at + n; i++) {
+    uint8_t *p = b->work + i * SLOT;
+    hand_unseal(&b->hand[b->who[i]], p, b->mode == ITW_MODE_AUTH ? 16 : 32, 32);
+    b->records[i] = (struct itw_record){.seq = (uint32_t)(get64(p) >> 32), .sent = get64(p + 16), .received = 1, .ttl = 64};
+  }
+}
+
 /* -------- the table -------- */
 
 typedef void work_fn(struct bed *, uint32_t at, uint32_t n);
@@ -408,7 +487,7 @@ static void row(const char *name, uint32_t mode, work_fn *ours, work_fn *hand, u
   uint32_t next = 0;
   struct bed b;
 
-  bed_new(&b, sessions, contexts, mode);
+  bed_new(&b, sessions, contexts, mode, ours == take_ours);
   while (next < sessions) { /* every session has been used once before the clock runs */
     choose(&b, &next);
     for (uint32_t at = 0; at < PACKETS; at += 32) ours(&b, at, 32);
@@ -432,6 +511,8 @@ static void rows(uint32_t sessions, uint32_t contexts, uint32_t rounds)
   row("seal enc", ITW_MODE_ENC, seal_ours, seal_hand, sessions, contexts, rounds);
   row("reflect auth", ITW_MODE_AUTH, reflect_ours, reflect_hand, sessions, contexts, rounds);
   row("reflect enc", ITW_MODE_ENC, reflect_ours, reflect_hand, sessions, contexts, rounds);
+  row("take auth", ITW_MODE_AUTH, take_ours, take_hand, sessions, contexts, rounds);
+  row("take enc", ITW_MODE_ENC, take_ours, take_hand, sessions, contexts, rounds);
 }
 
 int main(int argc, char **argv)

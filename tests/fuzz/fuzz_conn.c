@@ -13,6 +13,7 @@ static const char *const files[] = {
   "schemes/shared-ike-hmac-sha1-auth.vec", "schemes/shared-sid-ike-aes128-cmac-enc.vec",
   "schemes/root-ike-hmac-sha2-256-open.vec", "schemes/root-ike-hmac-sha2-256-enc.vec",
   "schemes/direct-esp128-hmac-sha1-open.vec", "schemes/direct-esp256-hmac-sha2-256-enc.vec",
+  "perfsonar/owamp-open.vec", "extensions/owamp-shared-sid-enc.vec", "extensions/twamp-isc-open.vec",
 };
 enum { FILES = sizeof files / sizeof files[0] };
 

@@ -25,6 +25,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define SENDER_OUT(out, cap, p) itw_sender_packet_write(out, cap, secure, p)
 #define REFLECTOR(out, data, size) itw_reflector_packet_read(out, secure, data, size)
 #define REFLECTOR_OUT(out, cap, p) itw_reflector_packet_write(out, cap, secure, p)
+/* Writing takes command 0 as Request-TW-Session. */
+#define REQUEST(out, data, size) (size && data[0] ? itw_request_tw_read(out, data, size) : ITW_ERR_SHORT)
 #define START_ACK_OUT(out, cap, p) itw_start_ack_write(out, cap, *(p))
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -41,8 +43,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   }
   THERE_AND_BACK(uint32_t, itw_start_ack_read, START_ACK_OUT);
   THERE_AND_BACK(struct itw_server_start, itw_server_start_read, itw_server_start_write);
-  THERE_AND_BACK(struct itw_request_tw, itw_request_tw_read, itw_request_tw_write);
+  THERE_AND_BACK(struct itw_request_tw, REQUEST, itw_request_tw_write);
   THERE_AND_BACK(struct itw_accept_session, itw_accept_session_read, itw_accept_session_write);
   THERE_AND_BACK(struct itw_stop_sessions, itw_stop_sessions_read, itw_stop_sessions_write);
+  THERE_AND_BACK(struct itw_slot, itw_slot_read, itw_slot_write);
+  THERE_AND_BACK(struct itw_skip, itw_skip_read, itw_skip_write);
+  THERE_AND_BACK(struct itw_record, itw_record_read, itw_record_write);
+  THERE_AND_BACK(struct itw_stop_session, itw_stop_session_read, itw_stop_session_write);
+  THERE_AND_BACK(struct itw_fetch, itw_fetch_read, itw_fetch_write);
+  THERE_AND_BACK(struct itw_fetch_ack, itw_fetch_ack_read, itw_fetch_ack_write);
+  THERE_AND_BACK(struct itw_sessions, itw_sessions_read, itw_sessions_write);
   return 0;
 }

@@ -225,6 +225,7 @@ static void on_event(struct link_side *s, const struct itw_event *ev)
   o.port = LINK_PORT + ev->slot;
   o.wall = UINT64_C(0xeeae740000000000) + s->link->now;
   o.random[0] = (uint8_t)ev->slot;
+  if (ev->request.conf == (ITW_CONF_SENDER | ITW_CONF_RECEIVER)) o.sender_port = LINK_PORT + 1000;
   if (ev->kind == ITW_EV_REQUEST && s->refuse)
     assert_int_equal(itw_server_answer(s->conn, &s->p, ev->slot, s->refuse, s->link->now), ITW_OK);
   else if (ev->kind == ITW_EV_REQUEST)
@@ -240,6 +241,7 @@ bool link_pull(struct link_side *s)
   if (itw_conn_event(s->conn, &ev, &s->p) != ITW_OK) return false;
   record(s, &ev);
   on_event(s, &ev);
+  if (s->event) s->event(s, &ev);
   return true;
 }
 
@@ -263,6 +265,15 @@ static void take_output(struct link_side *s)
   assert_int_equal(itw_conn_sent(s->conn, &s->p, n, s->link->now), ITW_OK);
 }
 
+/* Whatever has come is passed over. */
+static void pass_over(struct link_side *s)
+{
+  size_t got;
+  if (s->p.data == ITW_DATA_SKIPS) assert_int_equal(itw_conn_take_skips(s->conn, &s->p, NULL, s->p.left, &got, s->link->now), ITW_OK);
+  else if (s->p.data == ITW_DATA_SLOTS) assert_int_equal(itw_conn_take_slots(s->conn, &s->p, NULL, s->p.left, &got, s->link->now), ITW_OK);
+  else assert_int_equal(itw_conn_take_records(s->conn, &s->p, NULL, s->p.left, &got, s->link->now), ITW_OK);
+}
+
 /* One thing of what it wants, reading apart. */
 static bool step(struct link_side *s)
 {
@@ -274,7 +285,9 @@ static bool step(struct link_side *s)
     assert_int_equal(itw_conn_work(s->conn, &s->p, s->slice, s->link->now), ITW_OK);
     return true;
   }
-  if (wants & ITW_WANT_WRITE && !s->hold_writes) return take_output(s), true;
+  if (wants & (ITW_WANT_TAKE | ITW_WANT_GIVE) && s->data) return s->data(s), true;
+  if (wants & ITW_WANT_TAKE) return pass_over(s), true;
+  if (wants & ITW_WANT_WRITE && !s->hold_writes && s->out_len + s->p.out_len <= sizeof s->out) return take_output(s), true;
   return false;
 }
 

@@ -16,7 +16,7 @@
 #include <ipsectwamp/wire.h>
 #include <stdbool.h>
 
-enum { LINK_EVENTS = 64, LINK_OCTETS = 4096, LINK_PORT = 19000 };
+enum { LINK_EVENTS = 64, LINK_OCTETS = 16384, LINK_PORT = 19000 };
 
 /* Keys of a ring. The two of a kind have different SPIs and secrets; the second is the newer one. */
 enum {
@@ -42,6 +42,9 @@ struct link_side {
   size_t limit;       /* octets that reach it in all, in one flow */
   size_t flip;        /* offset in what reaches it of an octet to change ... */
   uint8_t mask;       /* ... by this; 0: none */
+  void (*event)(struct link_side *, const struct itw_event *); /* beside what a side does by itself */
+  void (*data)(struct link_side *); /* takes or gives, as p.data says; NULL: passed over, nothing given */
+  void *owner;        /* of the two */
   /* out */
   struct link *link;
   itw_keyring *ring;

@@ -5,6 +5,7 @@
 /* Sessions, packets and buffers for the tests of the test plane. */
 
 #include <assert.h>
+#include <ipsectwamp/receiver.h>
 #include <ipsectwamp/reflector.h>
 #include <ipsectwamp/sender.h>
 #include <ipsectwamp/version.h>
@@ -247,6 +248,39 @@ static inline struct itw_session plane_vec_session(const struct vec_section *s, 
   assert(st == ITW_OK);
   (void)st;
   return session;
+}
+
+/* -------- OWAMP -------- */
+
+/* Session number i, one way: `packets` of them, Timeout 2 s. */
+static inline struct itw_session_info plane_owamp_info(uint32_t i, uint32_t mode, uint32_t packets)
+{
+  struct itw_session_info info = plane_info(i, mode);
+  info.dialect = ITW_DIALECT_OWAMP;
+  info.packets = packets;
+  return info;
+}
+static inline struct itw_counts plane_receiver_counts(const itw_receiver *r, itw_id id)
+{
+  struct itw_counts c;
+  ITW_INIT(c);
+  const itw_status st = itw_receiver_counts(r, id, &c);
+  assert(st == ITW_OK);
+  (void)st;
+  return c;
+}
+/* The wall clock stands `ns` before (after, if negative) the session's Start Time. */
+static inline struct itw_wall plane_wall(const struct itw_session_info *info, int64_t ns)
+{
+  struct itw_wall w;
+  ITW_INIT(w);
+  w.now = ns >= 0 ? info->start - itw_ntp_span((uint64_t)ns) : info->start + itw_ntp_span((uint64_t)-ns);
+  return w;
+}
+static inline struct itw_slot plane_fixed(uint64_t ns)
+{
+  const struct itw_slot s = {.type = ITW_SLOT_FIXED, .parameter = itw_ntp_span(ns)};
+  return s;
 }
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "replay.h"
+#include "replay_agent.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static bool word_is(const struct vec_section *s, const char *key, const char *word)
+bool replay_word_is(const struct vec_section *s, const char *key, const char *word)
 {
   const char *w = vec_word(s, key);
   return w && !strcmp(w, word);
@@ -15,16 +15,18 @@ uint32_t replay_mode(const struct vec_section *info)
 {
   static const char *const names[] = {"open", "auth", "enc", "mixed"};
   for (uint32_t i = 0; i < 4; i++)
-    if (word_is(info, "security", names[i])) return 1u << i;
+    if (replay_word_is(info, "security", names[i])) return 1u << i;
   abort();
 }
 
 uint32_t replay_scheme(const struct vec_section *info)
 {
   for (uint32_t bit = 1; bit <= ITW_DIRECT; bit <<= 1)
-    if (word_is(info, "scheme", itw_scheme_name(bit))) return bit;
+    if (replay_word_is(info, "scheme", itw_scheme_name(bit))) return bit;
   abort();
 }
+
+bool replay_owamp(const struct vec_section *info) { return replay_word_is(info, "service", "owamp"); }
 
 /* ---- keys ---- */
 
@@ -89,7 +91,7 @@ bool replay_can(const char *file, uint32_t role)
 {
   if (role == ITW_ROLE_CLIENT && strstr(file, "twamp-auth-multi")) return false;
   if (strcmp(itw_crypto_backend(), "none")) return true;
-  return role == ITW_ROLE_CLIENT && (strstr(file, "/psk-psk-none-open") || strstr(file, "/twamp-open"));
+  return role == ITW_ROLE_CLIENT && strstr(file, "-open") && (strstr(file, "/psk-") || strstr(file, "wamp-"));
 }
 
 void replay_open(struct replay *r, const char *file, uint32_t role)
@@ -103,9 +105,11 @@ void replay_open(struct replay *r, const char *file, uint32_t role)
   append(client ? r->expect : r->peer, client ? &r->expect_len : &r->peer_len, vec_first(r->vec, "setup"));
   append(client ? r->peer : r->expect, client ? &r->peer_len : &r->expect_len, vec_first(r->vec, "start"));
   for (const struct vec_section *s = vec_first(r->vec, "control"); s; s = vec_next(r->vec, s, "control")) {
-    bool ours = word_is(s, "from", client ? "client" : "server");
+    bool ours = replay_word_is(s, "from", client ? "client" : "server");
+    if (!ours) replay_expect_data(r, s);
     append(ours ? r->expect : r->peer, ours ? &r->expect_len : &r->peer_len, s);
   }
+  if (strlen(r->expect_data) + 1 == REPLAY_TRACE) abort();
 }
 
 void replay_close(struct replay *r)
@@ -116,18 +120,7 @@ void replay_close(struct replay *r)
 
 /* ---- our side ---- */
 
-struct replay_agent {
-  struct replay *r;
-  itw_keyring *ring;
-  itw_server *server;
-  itw_conn *conn;
-  struct itw_poll p;
-  const struct vec_section *step; /* the last control message that this side began or answered */
-  itw_mono now;
-};
-
-static void say(struct replay *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void say(struct replay *r, const char *format, ...)
+void replay_say(struct replay *r, const char *format, ...)
 {
   size_t at = strlen(r->trace);
   va_list args;
@@ -136,7 +129,7 @@ static void say(struct replay *r, const char *format, ...)
   va_end(args);
 }
 
-static struct itw_addr addr(const struct vec_section *s, const char *key, uint64_t port)
+struct itw_addr replay_addr(const struct vec_section *s, const char *key, uint64_t port)
 {
   struct itw_addr a = {0};
   size_t n = vec_hex(s, key, a.ip, sizeof a.ip);
@@ -145,83 +138,6 @@ static struct itw_addr addr(const struct vec_section *s, const char *key, uint64
   a.family = any ? 0 : n == 16 ? 6 : 4;
   a.port = (uint16_t)port;
   return a;
-}
-
-/* What a side does of itself: a client everything that it sends, a server its Accept-Sessions. */
-static bool is_step(const struct replay_agent *a, const struct vec_section *s)
-{
-  return a->r->role == ITW_ROLE_CLIENT ? word_is(s, "from", "client") : !strcmp(s->name, "Accept-Session");
-}
-
-/* The next message of the recording that is this side's to make. */
-static const struct vec_section *next_step(struct replay_agent *a)
-{
-  const struct vec_section *s = a->step ? vec_next(a->r->vec, a->step, "control") : vec_first(a->r->vec, "control");
-  while (s && !is_step(a, s)) s = vec_next(a->r->vec, s, "control");
-  if (s) a->step = s;
-  return s;
-}
-
-static void client_request(struct replay_agent *a, const struct vec_section *s)
-{
-  struct itw_request q;
-  uint32_t slot;
-  ITW_INIT(q);
-  q.sender = addr(s, "sender_address", vec_u64(s, "sender_port"));
-  q.receiver = addr(s, "receiver_address", vec_u64(s, "receiver_port"));
-  q.padding = (uint32_t)vec_u64(s, "padding");
-  q.start = vec_be64(s, "start_time");
-  q.timeout = vec_be64(s, "timeout");
-  q.dscp = (uint32_t)(vec_be64(s, "typep") >> 24);
-  say(a->r, "request %d\n", itw_client_request(a->conn, &a->p, &slot, &q, a->now));
-}
-
-static void client_step(struct replay_agent *a)
-{
-  const struct vec_section *s = next_step(a);
-  if (!s) return;
-  if (!strcmp(s->name, "Request-TW-Session")) client_request(a, s);
-  else if (!strcmp(s->name, "Start-Sessions")) say(a->r, "start %d\n", itw_client_start(a->conn, &a->p, a->now));
-  else if (!strcmp(s->name, "Stop-Sessions")) say(a->r, "stop %d\n", itw_client_stop(a->conn, &a->p, a->now));
-  else abort();
-}
-
-static void server_request(struct replay_agent *a, uint32_t slot)
-{
-  const struct vec_section *s = next_step(a);
-  uint8_t sid[16];
-  struct itw_offer o;
-  if (!s || vec_u64(s, "accept")) {
-    say(a->r, "answer %d\n", itw_server_answer(a->conn, &a->p, slot, s ? (uint32_t)vec_u64(s, "accept") : 2, a->now));
-    return;
-  }
-  vec_hex(s, "sid", sid, sizeof sid);
-  ITW_INIT(o);
-  o.port = (uint32_t)vec_u64(s, "port");
-  for (int i = 0; i < 8; i++) o.wall = o.wall << 8 | sid[4 + i];
-  memcpy(o.random, sid + 12, 4);
-  say(a->r, "prepare %d\n", itw_server_prepare(a->conn, &a->p, slot, &o, a->now));
-}
-
-static void keep_session(struct replay_agent *a, uint32_t slot)
-{
-  struct replay *r = a->r;
-  if (r->session_count < REPLAY_SESSIONS && itw_conn_session(a->conn, slot, &r->sessions[r->session_count]) == ITW_OK)
-    r->session_count++;
-}
-
-static void on_event(struct replay_agent *a, const struct itw_event *ev)
-{
-  say(a->r, "event %u slot %u mode %u scheme %u accept %u status %s\n", (unsigned)ev->kind, (unsigned)ev->slot,
-      (unsigned)ev->mode, (unsigned)ev->scheme, (unsigned)ev->accept, itw_status_name(ev->status));
-  if (ev->kind == ITW_EV_READY || ev->kind == ITW_EV_ACCEPTED) keep_session(a, ev->slot);
-  if (a->r->role == ITW_ROLE_CLIENT) {
-    if (ev->kind != ITW_EV_CLOSED && ev->kind != ITW_EV_SA_GONE) client_step(a);
-    return;
-  }
-  if (ev->kind == ITW_EV_REQUEST) server_request(a, ev->slot);
-  if (ev->kind == ITW_EV_READY) say(a->r, "answer %d\n", itw_server_answer(a->conn, &a->p, ev->slot, 0, a->now));
-  if (ev->kind == ITW_EV_REFUSED && ev->slot == ITW_NO_SLOT) (void)next_step(a);
 }
 
 /* The Token key that PBKDF2 would give for the recording's own Salt and Count. */
@@ -249,7 +165,7 @@ static void answer(struct replay_agent *a)
   n.id = q.id;
   if (itw_keyring_answer(a->ring, &q, &n) < 0) n.kind = ITW_ANS_NONE;
   if (a->r->derived) derive(a, &q, &n);
-  if (itw_conn_answer(a->conn, &a->p, &n, a->now) < 0) say(a->r, "answer refused\n");
+  if (itw_conn_answer(a->conn, &a->p, &n, a->now) < 0) replay_say(a->r, "answer refused\n");
   itw_wipe(&n, sizeof n);
 }
 
@@ -258,15 +174,19 @@ static void drive(struct replay_agent *a)
 {
   struct itw_event ev;
   struct replay *r = a->r;
-  while (a->p.wants & (ITW_WANT_EVENT | ITW_WANT_ANSWER | ITW_WANT_WORK | ITW_WANT_WRITE)) {
+  while (a->p.wants & ~(uint32_t)(ITW_WANT_READ | ITW_WANT_CLOSE)) {
     if (a->p.wants & ITW_WANT_EVENT) {
       ITW_INIT(ev);
       if (itw_conn_event(a->conn, &ev, &a->p) != ITW_OK) abort();
-      on_event(a, &ev);
+      replay_on_event(a, &ev);
     } else if (a->p.wants & ITW_WANT_ANSWER) {
       answer(a);
     } else if (a->p.wants & ITW_WANT_WORK) {
       if (itw_conn_work(a->conn, &a->p, 700, a->now) != ITW_OK) abort();
+    } else if (a->p.wants & ITW_WANT_TAKE) {
+      replay_take(a);
+    } else if (a->p.wants & ITW_WANT_GIVE) {
+      replay_give(a);
     } else {
       if (r->out_len + a->p.out_len > sizeof r->out) abort();
       memcpy(r->out + r->out_len, a->p.out, a->p.out_len);
@@ -303,10 +223,18 @@ static void finish(struct replay_agent *a)
 {
   struct replay *r = a->r;
   if (r->eof && !(a->p.wants & ITW_WANT_CLOSE) && itw_conn_eof(a->conn, &a->p, a->now) == ITW_OK) drive(a);
-  if (a->p.wants & ITW_WANT_CLOSE) say(r, "close\n");
-  if (a->p.wants & ITW_WANT_CLOSE && a->p.deadline != ITW_NEVER) say(r, "a timer runs on\n");
+  if (a->p.wants & ITW_WANT_CLOSE) replay_say(r, "close\n");
+  if (a->p.wants & ITW_WANT_CLOSE && a->p.deadline != ITW_NEVER) replay_say(r, "a timer runs on\n");
   ITW_INIT(r->detail);
   if (itw_conn_detail(a->conn, &r->detail) != ITW_OK) abort();
+}
+
+/* What a Modes field has of TWAMP's extensions. */
+uint32_t replay_features(const struct vec_section *info, const char *key)
+{
+  const uint32_t all = ITW_FEATURE_SESSION_CONTROL | ITW_FEATURE_REFLECT | ITW_FEATURE_SYMMETRICAL |
+                       ITW_FEATURE_DSCP_ECN | ITW_FEATURE_PTP;
+  return replay_owamp(info) || replay_scheme(info) & ITW_DRAFT ? 0 : (uint32_t)vec_u64(info, key) & all;
 }
 
 static itw_status make_client(struct replay_agent *a)
@@ -317,9 +245,12 @@ static itw_status make_client(struct replay_agent *a)
   ITW_INIT(g);
   g.schemes = replay_mode(r->info) == ITW_MODE_OPEN && !(replay_scheme(r->info) & ITW_DRAFT) ? 0 : replay_scheme(r->info);
   g.modes[0] = (uint8_t)replay_mode(r->info);
+  g.protocol = replay_owamp(r->info) ? ITW_OWAMP : ITW_TWAMP;
+  g.features = replay_features(r->info, "mode_chosen");
+  g.slots = g.protocol == ITW_OWAMP ? 4 : 0;
   g.sessions = 4;
-  g.local = addr(r->info, "client_address", 50000);
-  g.remote = addr(r->info, "server_address", 862);
+  g.local = replay_addr(r->info, "client_address", 50000);
+  g.remote = replay_addr(r->info, "server_address", 862);
   g.tag = 7;
   if (vec_has(r->info, "keyid")) g.key_id_len = (uint32_t)vec_hex(r->info, "keyid", g.key_id, sizeof g.key_id);
   if (keys && replay_scheme(r->info) != ITW_ROOT && replay_scheme(r->info) != ITW_DIRECT) {
@@ -339,7 +270,12 @@ static itw_status make_server(struct replay_agent *a)
   const struct vec_section *hi = vec_first(r->vec, "greeting");
   ITW_INIT(g);
   g.schemes = replay_scheme(r->info);
-  g.modes = (uint32_t)vec_u64(r->info, "modes_offered") & (g.schemes & ITW_DRAFT ? 7u : 15u);
+  g.protocol = replay_owamp(r->info) ? ITW_OWAMP : ITW_TWAMP;
+  g.modes = (uint32_t)vec_u64(r->info, "modes_offered") & (g.schemes & ITW_DRAFT || g.protocol == ITW_OWAMP ? 7u : 15u);
+  g.features = replay_features(r->info, "modes_offered");
+  g.slots = g.protocol == ITW_OWAMP ? 4 : 0;
+  for (const struct vec_section *s = vec_first(r->vec, "control"); s; s = vec_next(r->vec, s, "control"))
+    if (vec_has(s, "server_octets")) vec_hex(s, "server_octets", g.server_octets, sizeof g.server_octets);
   if (vec_has(hi, "count")) g.count_psk = g.count_sa = (uint32_t)vec_u64(hi, "count");
   if (vec_has(hi, "salt")) vec_hex(hi, "salt", g.salt, sizeof g.salt);
   g.start = vec_be64(vec_first(r->vec, "start"), "start_time");
@@ -359,8 +295,8 @@ static itw_status make_incoming(struct replay_agent *a)
   itw_server *server = r->with ? r->with->agent->server : a->server;
   const struct vec_section *hi = vec_first(r->vec, "greeting");
   ITW_INIT(in);
-  in.local = addr(r->info, "server_address", 862);
-  in.remote = addr(r->info, "client_address", 50000);
+  in.local = replay_addr(r->info, "server_address", 862);
+  in.remote = replay_addr(r->info, "client_address", 50000);
   if (vec_has(hi, "challenge")) vec_hex(hi, "challenge", in.random, 16);
   vec_hex(vec_first(r->vec, "start"), "server_iv", in.random + 16, 16);
   return r->memory ? itw_server_conn_init(server, &a->conn, r->memory, r->memory_len, &in, a->now)
@@ -387,7 +323,7 @@ void replay_begin(struct replay *r)
   ITW_INIT(a->p);
   r->agent = a;
   r->out_len = r->fed = r->session_count = 0;
-  r->trace[0] = 0;
+  r->trace[0] = r->data[0] = 0;
   memset(&r->detail, 0, sizeof r->detail);
   r->made = make(a);
   if (r->made == ITW_OK && itw_conn_poll(a->conn, &a->p) != ITW_OK) abort();

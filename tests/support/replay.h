@@ -2,8 +2,8 @@
 #ifndef TESTS_REPLAY_H
 #define TESTS_REPLAY_H
 
-/* Plays a recorded or computed control connection (tests/vectors/schemes, perfsonar) against one of our roles: the peer's
-   octets go in, cut as a test likes; our octets, the events and the sessions come out. */
+/* Plays a recorded or computed control connection (tests/vectors/schemes, extensions, perfsonar) against one of our
+   roles: the peer's octets go in, cut as a test likes; our octets, events, sessions and OWAMP's data come out. */
 
 #include "vec.h"
 #include <ipsectwamp/ipsectwamp.h>
@@ -23,6 +23,7 @@ struct replay {
   size_t peer_len;
   uint8_t expect[REPLAY_OCTETS];  /* what we should send */
   size_t expect_len;
+  char expect_data[REPLAY_TRACE]; /* what we should be told: slots, skip ranges, records, a line each */
   size_t cut;                     /* no read goes beyond this offset in one piece; 0: none */
   bool single;                    /* octet by octet */
   bool eof;                       /* the peer closes at the end */
@@ -39,6 +40,7 @@ struct replay {
   size_t out_len;
   size_t fed;                     /* of peer */
   char trace[REPLAY_TRACE];       /* a line an event */
+  char data[REPLAY_TRACE];        /* of what was authentic */
   struct itw_detail detail;
   struct itw_session sessions[REPLAY_SESSIONS];
   size_t session_count;
@@ -61,5 +63,14 @@ void replay_end(struct replay *);
 itw_keyring *replay_keys(const struct vec_section *info);
 uint32_t replay_scheme(const struct vec_section *info); /* ITW_PSK ...; 0 in open mode without an SA */
 uint32_t replay_mode(const struct vec_section *info);   /* ITW_MODE_* */
+bool replay_owamp(const struct vec_section *info);      /* not TWAMP */
+/* What modes_offered or mode_chosen has of TWAMP's extensions: ITW_FEATURE_* */
+uint32_t replay_features(const struct vec_section *info, const char *key);
+
+/* OWAMP's items of one kind that belong to a [control] or [account]; returns how many. */
+enum { REPLAY_ITEMS = 32 };
+size_t replay_read_slots(const struct vec_section *of, struct itw_slot out[REPLAY_ITEMS]);
+size_t replay_read_skips(const struct vec_section *of, struct itw_skip out[REPLAY_ITEMS]);
+size_t replay_read_records(const struct vec_section *of, struct itw_record out[REPLAY_ITEMS]);
 
 #endif
