@@ -15,15 +15,18 @@ LAYERS = [
     {'octets', 'abi', 'error', 'status', 'version', 'time'},
     {'secret'},
     {'crypto', 'crypto_openssl', 'crypto_openssl_sha1', 'crypto_mbedtls', 'crypto_none'},
-    {'kdf', 'prf', 'pbkdf2', 'wire_setup', 'wire_control', 'wire_owamp', 'wire_test', 'packet', 'record', 'schedule', 'alarm', 'window'},
+    {'kdf', 'prf', 'pbkdf2', 'wire_setup', 'wire_control', 'wire_owamp', 'wire_test', 'packet', 'record', 'schedule', 'alarm', 'window',
+     'moments', 'sketch', 'arrivals', 'stats'},
     {'key', 'keyring', 'ask', 'session'},
     {'seal', 'cache', 'stream', 'scheme', 'plan'},
     {'demux', 'shard', 'sender', 'sender_schedule', 'reflector', 'receiver', 'conn', 'conn_keys', 'conn_request', 'conn_part', 'conn_stop', 'conn_names'},
     {'client', 'client_session', 'client_owamp', 'client_names', 'server', 'server_shared', 'server_setup', 'server_session',
      'server_owamp', 'server_names'},
 ]
-# The same layer, the one above the other: contexts of seals; a shard's inside; what is made of it.
-BESIDE = {('crypto_openssl', 'crypto_openssl_sha1'), ('crypto_openssl_sha1', 'crypto'), ('cache', 'seal'), ('shard', 'demux'), ('sender', 'shard'), ('reflector', 'shard'), ('receiver', 'shard')}
+# The same layer, the one above the other: contexts of seals; a shard's inside; what is made of it; what
+# statistics are made of.
+BESIDE = {('crypto_openssl', 'crypto_openssl_sha1'), ('crypto_openssl_sha1', 'crypto'), ('cache', 'seal'), ('shard', 'demux'), ('sender', 'shard'), ('reflector', 'shard'), ('receiver', 'shard'),
+          ('sketch', 'moments'), ('stats', 'sketch'), ('stats', 'arrivals')}
 # A .c file that has no header of its own belongs to this one.
 HEADER_OF = {'crypto_openssl': 'crypto', 'crypto_mbedtls': 'crypto', 'crypto_none': 'crypto',
              'prf': 'kdf', 'pbkdf2': 'kdf', 'server_shared': 'server', 'server_setup': 'server',
@@ -35,13 +38,14 @@ HEADER_OF = {'crypto_openssl': 'crypto', 'crypto_mbedtls': 'crypto', 'crypto_non
 CONTROL = {'wire_setup', 'wire_control', 'wire_owamp', 'key', 'keyring', 'ask', 'stream', 'scheme', 'conn', 'conn_keys', 'conn_request', 'conn_part',
            'conn_stop', 'conn_names', 'client', 'client_session', 'client_owamp', 'client_names', 'server', 'server_shared',
            'server_setup', 'server_session', 'server_owamp', 'server_names'}
-MEASUREMENT = {'wire_test', 'packet', 'alarm', 'window', 'seal', 'cache', 'demux', 'shard', 'plan', 'sender', 'sender_schedule', 'reflector', 'receiver'}
+MEASUREMENT = {'wire_test', 'packet', 'alarm', 'window', 'seal', 'cache', 'demux', 'shard', 'plan', 'sender', 'sender_schedule', 'reflector', 'receiver',
+               'moments', 'sketch', 'arrivals', 'stats'}
 CONTROL_PUBLIC = {'key', 'conn', 'client', 'server', 'ipsectwamp'}
-MEASUREMENT_PUBLIC = {'packet', 'sender', 'reflector', 'receiver', 'ipsectwamp'}
+MEASUREMENT_PUBLIC = {'packet', 'sender', 'reflector', 'receiver', 'stats', 'ipsectwamp'}
 
 # System headers, by who may include them.
 EVERYWHERE = {'stdbool.h', 'stddef.h', 'stdint.h', 'string.h', 'limits.h'}
-ONLY = {'sodium.h': {'secret'}, 'stdlib.h': {'secret', 'crypto_mbedtls', 'shard', 'conn', 'server_shared'},
+ONLY = {'sodium.h': {'secret'}, 'stdlib.h': {'secret', 'crypto_mbedtls', 'shard', 'stats', 'conn', 'server_shared'},
         'openssl/': {'crypto_openssl', 'crypto_openssl_sha1'}, 'mbedtls/': {'crypto_mbedtls'}}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]', re.M)

@@ -26,6 +26,7 @@ ONLY = {
     'crypto_openssl_sha1': r'SHA1_\w+|(OPENSSL|CRYPTO)_\w+',
     'crypto_mbedtls': rf'mbedtls_\w+|{HEAP}',
     'shard': HEAP,
+    'stats': HEAP,
     'conn': HEAP,
     'server_shared': HEAP,
 }

@@ -16,6 +16,7 @@
 #include <ipsectwamp/sender.h>
 #include <ipsectwamp/server.h>
 #include <ipsectwamp/session.h>
+#include <ipsectwamp/stats.h>
 #include <ipsectwamp/types.h>
 #include <ipsectwamp/version.h>
 
