@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* itw-demo: measures itself over loopback, with keys from every scheme in turn; needs no file and no root.
+/* itw-demo: measures itself over loopback, with TWAMP and OWAMP, with keys from every scheme in turn; needs no file and no
+   root.
 
      itw-demo         over 127.0.0.1
      itw-demo -6      over ::1
@@ -19,9 +20,9 @@
 
 #define PROGRAM "itw-demo"
 
-enum { PACKETS = 20, CONNECTIONS = 4, SESSIONS = 4, TIMERS = CONNECTIONS + 8, PADDING = 64 };
+enum { PACKETS = 20, CONNECTIONS = 4, SESSIONS = 4, TIMERS = CONNECTIONS + 12, PADDING = 64 };
 
-/* What is shown, and in which modes. */
+/* What is shown, and in which modes; without a crypto library, the first. */
 static const struct show {
   uint32_t scheme;
   uint32_t mode;
@@ -153,22 +154,24 @@ static itw_status make_ring(itw_keyring **out)
 
 static void on_done(void *owner) { *(bool *)owner = true; }
 
-static struct respond *start_responder(struct loop *loop, const struct show *show, itw_keyring *ring,
+static struct respond *start_responder(struct loop *loop, uint32_t protocol, const struct show *show, itw_keyring *ring,
                                        const struct itw_addr *addr, char why[RESPOND_WHY])
 {
   const struct respond_config config = {.program = PROGRAM,
                                         .bind[0] = *addr,
                                         .binds = 1,
+                                        .protocol = protocol,
+                                        .limits = {limits_default[CLASS_KNOWN], limits_default[CLASS_KNOWN]},
                                         .ring = show->scheme ? ring : NULL,
                                         .schemes = show->scheme,
                                         .modes = show->mode,
                                         .connections = CONNECTIONS,
                                         .sessions = SESSIONS,
-                                        .per_connection = 1};
+                                        .per_connection = 2};
   return respond_start(loop, &config, why);
 }
 
-static struct measure *start_client(struct loop *loop, const struct show *show, itw_keyring *ring,
+static struct measure *start_client(struct loop *loop, uint32_t protocol, const struct show *show, itw_keyring *ring,
                                     const struct itw_addr *peer, bool *done, char why[MEASURE_WHY])
 {
   const struct measure_config config = {.peer = *peer,
@@ -176,42 +179,77 @@ static struct measure *start_client(struct loop *loop, const struct show *show, 
                                         .schemes = show->scheme,
                                         .modes = {(uint8_t)show->mode},
                                         .key_id = show->scheme == ITW_PSK ? "demo" : NULL,
+                                        .protocol = protocol,
+                                        .ways = MEASURE_TO | MEASURE_FROM,
+                                        .schedule = ITW_SLOT_FIXED,
                                         .count = PACKETS,
                                         .padding = PADDING,
+                                        .padded = true,
                                         .interval_ns = 2 * NS_PER_MS,
-                                        .timeout_ns = NS_PER_S,
+                                        .timeout_ns = protocol == ITW_OWAMP ? 200 * NS_PER_MS : NS_PER_S,
                                         .connect_ns = NS_PER_S,
                                         .done = on_done,
                                         .owner = done};
   return measure_start(loop, &config, why);
 }
 
-/* Runs one measurement to its end; false: it wasn't all that it should be. */
-static bool run(struct loop *loop, const struct show *show, itw_keyring *ring, const struct itw_addr *addr)
+/* A line; false: packets are missing. */
+static bool print_show(uint32_t protocol, const struct show *show, const struct measure *m)
 {
-  const char *const scheme = show->scheme ? itw_scheme_name(show->scheme) : "-";
+  const bool owamp = protocol == ITW_OWAMP;
+  const struct report *const r = measure_reports(m);
+  const struct itw_loss to = report_loss(&r[REPORT_TO]), from = report_loss(&r[REPORT_FROM]);
+  const struct itw_delays first = report_delays(&r[REPORT_TO], owamp ? ITW_STATS_THERE : ITW_STATS_ROUND);
+  const struct itw_delays second = report_delays(&r[REPORT_FROM], ITW_STATS_THERE);
+  char delays[32];
+
+  snprintf(delays, sizeof delays, owamp ? "%.1f, %.1f us" : "%.1f us", (double)first.median / 1e3,
+           (double)second.median / 1e3);
+  printf("%s  %-10s  %-5s  %4ju  %8ju  %16s  %s\n", owamp ? "OWAMP" : "TWAMP",
+         show->scheme ? itw_scheme_name(show->scheme) : "-", itw_mode_name(show->mode),
+         (uintmax_t)(to.sent + from.sent), (uintmax_t)(to.received + from.received), delays, show->keys);
+  return to.received == PACKETS && (!owamp || from.received == PACKETS);
+}
+
+/* Runs one measurement to its end; false: it wasn't all that it should be. */
+static bool run(struct loop *loop, uint32_t protocol, const struct show *show, itw_keyring *ring,
+                const struct itw_addr *addr)
+{
   char why[RESPOND_WHY] = "";
   struct measure *m = NULL;
   bool done = false;
 
-  struct respond *const r = start_responder(loop, show, ring, addr, why);
+  struct respond *const r = start_responder(loop, protocol, show, ring, addr, why);
   if (r) {
     const struct itw_addr peer = respond_address(r, 0);
-    m = start_client(loop, show, ring, &peer, &done, why);
+    m = start_client(loop, protocol, show, ring, &peer, &done, why);
   }
   while (m && (!done || !respond_idle(r)) && !loop_interrupted()) /* the Server too sees its end */
     loop_turn(loop);
 
-  struct report *const report = m ? measure_report(m) : NULL;
   const char *const failure = !m ? why : !done ? "interrupted" : measure_failure(m);
-  const bool good = !failure && report->sent == PACKETS && report->rtt.n == PACKETS;
-  if (m)
-    printf("%-10s  %-5s  %4ju  %8zu  %7.1f us  %s\n", scheme, itw_mode_name(show->mode), (uintmax_t)report->sent,
-           report->rtt.n, (double)report_summary(&report->rtt).median / 1e3, show->keys);
-  if (failure) fprintf(stderr, PROGRAM ": %s, %s: %s\n", scheme, itw_mode_name(show->mode), failure);
+  const bool good = m && print_show(protocol, show, m) && !failure;
+  if (failure)
+    fprintf(stderr, PROGRAM ": %s, %s, %s: %s\n", itw_protocol_name(protocol),
+            show->scheme ? itw_scheme_name(show->scheme) : "-", itw_mode_name(show->mode), failure);
   measure_free(m);
   respond_free(r);
   return good;
+}
+
+/* Every line of the table; how many there were. */
+static unsigned run_shows(struct loop *loop, size_t all, itw_keyring *ring, const struct itw_addr *addr, unsigned *good)
+{
+  static const uint32_t protocols[] = {ITW_TWAMP, ITW_OWAMP};
+  unsigned n = 0;
+
+  for (size_t p = 0; p < sizeof protocols / sizeof protocols[0]; p++)
+    for (size_t i = 0; i < all && !loop_interrupted(); i++) {
+      if (protocols[p] == ITW_OWAMP && shows[i].mode == ITW_MODE_MIXED) continue; /* TWAMP's alone (RFC 5618) */
+      n++;
+      *good += run(loop, protocols[p], &shows[i], ring, addr);
+    }
+  return n;
 }
 
 /* ---- the program ---- */
@@ -219,10 +257,9 @@ static bool run(struct loop *loop, const struct show *show, itw_keyring *ring, c
 static int run_all(const struct itw_addr *addr)
 {
   const bool can_encrypt = strcmp(itw_crypto_backend(), "none") != 0;
-  const unsigned all = can_encrypt ? sizeof shows / sizeof shows[0] : 1;
   itw_keyring *ring = NULL;
   struct loop loop;
-  unsigned good = 0;
+  unsigned good = 0, all = 0;
 
   const int error = loop_open(&loop, TIMERS);
   if (error) return fail("no event loop", strerror(error));
@@ -231,12 +268,14 @@ static int run_all(const struct itw_addr *addr)
   if (st < 0) fail("no keys", itw_status_text(st));
   printf("ipsectwamp %u.%u.%u, crypto %s, secrets %s\n", ITW_VERSION_MAJOR, ITW_VERSION_MINOR, ITW_VERSION_PATCH,
          itw_crypto_backend(), itw_secrets_backend());
-  if (st >= 0) printf("scheme      mode   sent  received  median RTT  its keys come from\n");
-  for (unsigned i = 0; st >= 0 && i < all && !loop_interrupted(); i++) good += run(&loop, &shows[i], ring, addr);
-  if (st >= 0) printf("%u of %u measurements worked\n", good, all);
+  if (st >= 0) {
+    printf("       scheme      mode   sent  received  median RTT; 1-way  its keys come from\n");
+    all = run_shows(&loop, can_encrypt ? sizeof shows / sizeof shows[0] : 1, ring, addr, &good);
+    printf("%u of %u measurements worked\n", good, all);
+  }
   itw_keyring_free(ring);
   loop_close(&loop);
-  return good == all ? EXIT_SUCCESS : EXIT_FAILURE;
+  return all && good == all ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int main(int argc, char **argv)

@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* itw-ping: a TWAMP Control-Client and Session-Sender.
+/* itw-ping: a Control-Client with a Session-Sender, of OWAMP with a Session-Receiver too.
 
-     itw-ping 192.0.2.1                                  unauthenticated
+     itw-ping 192.0.2.1                                  TWAMP, unauthenticated
+     itw-ping --protocol owamp 192.0.2.1                 OWAMP, there and back
      itw-ping --keys FILE '[2001:db8::1]:8620'           encrypted, with a passphrase or IKE SA of FILE
      itw-ping --keys FILE --scheme root --json HOST      with a scheme of draft-ietf-ippm-ipsec-01, for a script
 
-   common/measure.c does the measuring, common/report.c the figures. This file reads the options. */
+   common/measure.c and the files that it names do the measuring, common/report.c the figures. This file reads the
+   options. */
 
 #define _GNU_SOURCE 1
 #include "common/addr.h"
 #include "common/clock.h"
+#include "common/csv.h"
 #include "common/keysfile.h"
 #include "common/measure.h"
 #include "common/names.h"
+#include "common/progress.h"
 
 #include <getopt.h>
 #include <stdlib.h>
@@ -20,33 +24,49 @@
 
 #define PROGRAM "itw-ping"
 
-enum { ANSWERED = 0, NO_ANSWER = 1, FAILED = 2, TWAMP_PORT = 862, PADDING_MAX = 65000, TIMERS = 4 };
+enum { ANSWERED = 0, NO_ANSWER = 1, FAILED = 2 };
+enum { OWAMP_PORT = 861, TWAMP_PORT = 862, PADDING_MAX = 65000, TIMERS = 8 };
+enum { LINES_MAX = 100 }; /* packets, each of which gets its line on a terminal; for more there is the progress */
 
 #define SYNOPSIS "usage: " PROGRAM " [OPTION]... HOST[:PORT]"
 static const char mistaken[] = SYNOPSIS "; --help tells more\n";
 static const char usage[] = SYNOPSIS
     "\n"
+    "  --protocol P        twamp owamp (default twamp)\n"
     "  --keys FILE         passphrases, IKE SAs and IPsec SAs\n"
     "  --key NAME          which passphrase of FILE (default: the only one)\n"
     "  --scheme S          psk shared shared-sid root direct ikev2, or psk,ikev2 (default: these, as FILE has keys for "
     "them)\n"
     "  --mode MODE         open auth enc mixed (default: enc with keys, open without)\n"
-    "  -c COUNT            packets to send; 0: until interrupted (default 10)\n"
+    "  -c COUNT            packets to send, per direction (default 10); TWAMP, 0: until interrupted\n"
     "  -i SECONDS          from packet to packet, at least 0.001 (default 0.1)\n"
-    "  -s PADDING          octets of padding (default: as many as make replies as long as packets)\n"
-    "  -W SECONDS          how long to wait for the last replies (default 2)\n"
+    "  -s PADDING          octets of padding (default: as many as make replies as long as packets; OWAMP: 0)\n"
+    "  -W SECONDS          Timeout: how long packets are waited for (default 2)\n"
     "  --zero              pad with zeros, not at random\n"
     "  --dscp N            0 to 63, for test packets both ways\n"
     "  --max-count N       most PBKDF2 iterations that a server may ask for (default 32768)\n"
     "  --connect SECONDS   how long connecting may take (default 10)\n"
     "  --fallback          go on by passphrase or unauthenticated if the server has no SA for us\n"
+    "TWAMP only, used if the server can too:\n"
+    "  --individual        sessions started and stopped one by one (RFC 5938)\n"
+    "  --reflect N         N octets of padding come back (RFC 6038)\n"
+    "  --symmetrical       packets as long as replies (RFC 6038)\n"
+    "  --monitor-dscp      replies say with which DSCP and ECN packets came (RFC 7750)\n"
+    "  --ptp               timestamps as PTPv2 has them (RFC 8186)\n"
+    "OWAMP only:\n"
+    "  --to, --from        to the server, or from it, only (default: both)\n"
+    "  --schedule S        fixed exp: -i is the interval, or the mean of random ones (default exp)\n"
+    "output:\n"
     "  --json              one JSON object instead of text\n"
-    "  -v                  a line per packet, though this is no terminal\n"
-    "  -q                  none, though it is\n"
+    "  --csv FILE          a row per packet\n"
+    "  --histogram         of the round trip, or each way\n"
+    "  -v                  a line per packet, though this is no terminal, or many packets\n"
+    "  -q                  neither that nor the progress, though it is\n"
     "  -4, -6              IPv4 or IPv6 only, for names\n"
     "exit status: 0 replies came, 1 none came, 2 no session, or it broke\n";
 
 enum { KEYS = 256, KEY, SCHEME, MODE, ZERO, DSCP, MAX_COUNT, CONNECT, FALLBACK, JSON, HELP };
+enum { PROTOCOL = 512, INDIVIDUAL, REFLECT, SYMMETRICAL, MONITOR_DSCP, PTP, TO, FROM, SCHEDULE, CSV, HISTOGRAM };
 static const struct option options[] = {{"keys", required_argument, NULL, KEYS},
                                         {"key", required_argument, NULL, KEY},
                                         {"scheme", required_argument, NULL, SCHEME},
@@ -56,16 +76,33 @@ static const struct option options[] = {{"keys", required_argument, NULL, KEYS},
                                         {"max-count", required_argument, NULL, MAX_COUNT},
                                         {"connect", required_argument, NULL, CONNECT},
                                         {"fallback", no_argument, NULL, FALLBACK},
+                                        {"protocol", required_argument, NULL, PROTOCOL},
+                                        {"individual", no_argument, NULL, INDIVIDUAL},
+                                        {"reflect", required_argument, NULL, REFLECT},
+                                        {"symmetrical", no_argument, NULL, SYMMETRICAL},
+                                        {"monitor-dscp", no_argument, NULL, MONITOR_DSCP},
+                                        {"ptp", no_argument, NULL, PTP},
+                                        {"to", no_argument, NULL, TO},
+                                        {"from", no_argument, NULL, FROM},
+                                        {"schedule", required_argument, NULL, SCHEDULE},
+                                        {"csv", required_argument, NULL, CSV},
+                                        {"histogram", no_argument, NULL, HISTOGRAM},
                                         {"json", no_argument, NULL, JSON},
                                         {"help", no_argument, NULL, HELP},
                                         {0}};
 
 struct settings {
   struct measure_config measure;
-  const char *host, *keys_path;
+  const char *host, *keys_path, *csv_path;
   uint32_t mode;
   unsigned family;
-  bool padded, fallback, json, verbose;
+  bool fallback, json, histogram, verbose, quiet, scheduled;
+};
+
+/* A measurement under way. */
+struct run {
+  struct csv csv;
+  bool lines, done;
 };
 
 static int fail(const char *what, const char *why)
@@ -79,6 +116,12 @@ static int fail(const char *what, const char *why)
 /* Sets of schemes that one client can speak: one of the draft's, or those that a greeting can offer together. */
 static bool one_client(uint32_t schemes) { return !(schemes & ITW_DRAFT) || !(schemes & (schemes - 1)); }
 static bool one_mode(uint32_t modes) { return modes && !(modes & (modes - 1)); }
+
+static bool schedule_of(uint32_t *type, const char *text)
+{
+  *type = !strcmp(text, "fixed") ? ITW_SLOT_FIXED : ITW_SLOT_EXPONENTIAL;
+  return !strcmp(text, "fixed") || !strcmp(text, "exp");
+}
 
 /* NULL, or what is wrong with the value. */
 static const char *set(struct settings *s, int name, const char *value)
@@ -97,7 +140,7 @@ static const char *set(struct settings *s, int name, const char *value)
   case 'i':
     return option_seconds(&m->interval_ns, value, 0.001, 86400) ? NULL : "not a number of seconds, at least 0.001";
   case 's':
-    s->padded = true;
+    m->padded = true;
     return option_number(&m->padding, value, 0, PADDING_MAX) ? NULL : "not a number from 0 to 65000";
   case 'W':
     return option_seconds(&m->timeout_ns, value, 0.001, 899) ? NULL : "not a number of seconds from 0.001 to 899";
@@ -107,8 +150,21 @@ static const char *set(struct settings *s, int name, const char *value)
   case CONNECT: return option_seconds(&m->connect_ns, value, 0.001, 86400) ? NULL : "not a number of seconds";
   case FALLBACK: s->fallback = true; return NULL;
   case JSON: s->json = true; return NULL;
+  case PROTOCOL: return names_protocol(&m->protocol, value) ? NULL : "not one of twamp owamp";
+  case INDIVIDUAL: m->features |= ITW_FEATURE_SESSION_CONTROL; return NULL;
+  case REFLECT:
+    m->features |= ITW_FEATURE_REFLECT;
+    return option_number(&m->reflect, value, 1, PADDING_MAX) ? NULL : "not a number from 1 to 65000";
+  case SYMMETRICAL: m->features |= ITW_FEATURE_SYMMETRICAL; return NULL;
+  case MONITOR_DSCP: m->features |= ITW_FEATURE_DSCP_ECN; return NULL;
+  case PTP: m->features |= ITW_FEATURE_PTP; return NULL;
+  case TO: m->ways |= MEASURE_TO; return NULL;
+  case FROM: m->ways |= MEASURE_FROM; return NULL;
+  case SCHEDULE: s->scheduled = true; return schedule_of(&m->schedule, value) ? NULL : "not one of fixed exp";
+  case CSV: s->csv_path = value; return NULL;
+  case HISTOGRAM: s->histogram = true; return NULL;
   case 'v': s->verbose = true; return NULL;
-  case 'q': s->verbose = false; return NULL;
+  case 'q': s->quiet = true; return NULL;
   case '4': s->family = 4; return NULL;
   case '6': s->family = 6; return NULL;
   default: return NULL;
@@ -147,11 +203,19 @@ static bool read_options(struct settings *s, int argc, char **argv)
   return true;
 }
 
-/* Padding with which a packet is as long as its reply (RFC 5357 §4.2.1). */
-static uint32_t equal_padding(uint32_t mode)
+/* What goes with one of the protocols only. NULL, or what is wrong. */
+static const char *check_protocol(struct settings *s)
 {
-  return mode == ITW_MODE_OPEN || mode == ITW_MODE_MIXED ? ITW_REFLECTOR_OPEN - ITW_SENDER_OPEN
-                                                         : ITW_REFLECTOR_SECURE - ITW_SENDER_SECURE;
+  struct measure_config *const m = &s->measure;
+
+  if (m->protocol == ITW_TWAMP)
+    return m->ways || s->scheduled ? "--to, --from and --schedule are for --protocol owamp" : NULL;
+  if (m->features) return "--individual, --reflect, --symmetrical, --monitor-dscp and --ptp are for TWAMP";
+  if (!m->count) return "OWAMP wants to know how many packets there will be: -c";
+  if (s->mode == ITW_MODE_MIXED) return "OWAMP has no mixed mode";
+  if (!m->ways) m->ways = MEASURE_TO | MEASURE_FROM;
+  if (!s->scheduled && !strcmp(itw_crypto_backend(), "none")) m->schedule = ITW_SLOT_FIXED; /* random waits take AES */
+  return NULL;
 }
 
 /* What wasn't said follows from the keys. NULL, or what is missing. */
@@ -159,6 +223,8 @@ static const char *complete(struct settings *s, const struct keys *keys)
 {
   struct measure_config *const m = &s->measure;
 
+  const char *const wrong = check_protocol(s);
+  if (wrong) return wrong;
   m->ring = keys->ring;
   if (!m->schemes && (m->key_id || keys->psks)) m->schemes |= ITW_PSK;
   if (!(m->schemes & ~(uint32_t)ITW_PSK) && !m->key_id && keys->ike_sas && m->schemes != ITW_PSK)
@@ -168,8 +234,8 @@ static const char *complete(struct settings *s, const struct keys *keys)
   if (!keys->ring && s->mode != ITW_MODE_OPEN) return "all modes but open need --keys";
   if (!keys->ring) m->schemes = 0;
   m->modes[0] = (uint8_t)s->mode;
-  if (!s->padded) m->padding = equal_padding(s->mode);
-
+  if ((m->schemes & ITW_DRAFT) && m->features)
+    return "--individual, --reflect, --symmetrical, --monitor-dscp and --ptp aren't possible with the draft's schemes";
   if (s->fallback) m->flags |= ITW_CLIENT_FALLBACK_OPEN;
   if (s->fallback && (m->key_id || keys->psks == 1)) m->flags |= ITW_CLIENT_FALLBACK_PSK;
   const bool wants_psk = s->mode != ITW_MODE_OPEN && (m->schemes & ITW_PSK);
@@ -184,43 +250,84 @@ static const char *complete(struct settings *s, const struct keys *keys)
 
 static void on_reply(void *owner, const struct itw_reply *reply)
 {
-  (void)owner;
-  report_print_reply(stdout, reply);
+  struct run *const r = owner;
+  if (r->lines) report_print_reply(stdout, reply);
+  csv_reply(&r->csv, reply);
 }
 
-static void on_done(void *owner) { *(bool *)owner = true; }
+static void on_record(void *owner, uint32_t way, const struct itw_record *record)
+{
+  struct run *const r = owner;
+  const char *const direction = way == MEASURE_TO ? "to" : "from";
+  if (r->lines) report_print_record(stdout, direction, record);
+  csv_record(&r->csv, direction, record);
+}
+
+static void on_agreed(void *owner, uint32_t missing)
+{
+  char text[NAMES_TEXT];
+  (void)owner;
+  if (missing) fprintf(stderr, PROGRAM ": the Server can't do: %s\n", names_of_features(text, missing));
+}
+
+static void on_done(void *owner) { ((struct run *)owner)->done = true; }
 
 static int print_results(const struct settings *s, struct measure *m)
 {
   const struct report_head head = measure_head(m);
-  struct report *const r = measure_report(m);
+  const struct report *const r = measure_reports(m);
   const char *const failure = measure_failure(m);
 
-  if (measure_had_session(m)) (s->json ? report_print_json : report_print)(stdout, r, &head);
+  if (measure_had_session(m)) (s->json ? report_print_json : report_print)(stdout, r, &head, s->histogram);
   fflush(stdout);
   if (failure) fail(head.peer, failure);
-  if (!measure_had_session(m) || r->broken) return FAILED;
-  return r->rtt.n ? ANSWERED : NO_ANSWER;
+  if (!measure_had_session(m) || r[REPORT_TO].broken || r[REPORT_FROM].broken) return FAILED;
+  return report_loss(&r[REPORT_TO]).received || report_loss(&r[REPORT_FROM]).received ? ANSWERED : NO_ANSWER;
+}
+
+/* On a terminal: of few packets each has its line, of many the progress is shown. */
+static bool wants_lines(const struct settings *s)
+{
+  const bool few = s->measure.count && s->measure.count <= LINES_MAX;
+  return !s->json && (s->verbose || (!s->quiet && few && isatty(STDOUT_FILENO)));
+}
+
+static void wait_for(struct run *r, const struct settings *s, struct loop *loop, struct measure *m)
+{
+  struct progress progress = {0};
+  bool stopped = false;
+
+  if (!r->lines && !s->quiet && isatty(STDERR_FILENO)) progress_start(&progress, loop, m);
+  while (!r->done) {
+    loop_turn(loop);
+    if (loop_interrupted() && !r->done && !stopped) {
+      stopped = true;
+      measure_stop(m);
+    }
+  }
+  progress_stop(&progress);
 }
 
 static int measure(struct settings *s, struct loop *loop)
 {
   char why[MEASURE_WHY], peer[ADDR_TEXT];
-  bool done = false, stopped = false;
+  struct run r = {.lines = wants_lines(s)};
 
-  s->measure.owner = &done;
+  int error = s->csv_path ? csv_open(&r.csv, s->csv_path, s->measure.protocol) : 0;
+  if (error) return fail(s->csv_path, strerror(error));
+  s->measure.owner = &r;
   s->measure.done = on_done;
-  s->measure.reply = s->verbose && !s->json ? on_reply : NULL;
+  s->measure.agreed = on_agreed;
+  s->measure.reply = on_reply;
+  s->measure.record = on_record;
   struct measure *const m = measure_start(loop, &s->measure, why);
-  if (!m) return fail(addr_text(peer, &s->measure.peer), why);
-  while (!done) {
-    loop_turn(loop);
-    if (loop_interrupted() && !done && !stopped) {
-      stopped = true;
-      measure_stop(m);
-    }
+  int status = m ? FAILED : fail(addr_text(peer, &s->measure.peer), why);
+  if (m) {
+    wait_for(&r, s, loop, m);
+    status = print_results(s, m);
   }
-  const int status = print_results(s, m);
+  error = csv_close(&r.csv, m && s->measure.protocol == ITW_TWAMP ? report_loss(measure_reports(m)).sent : 0);
+  if (error) status = fail(s->csv_path, strerror(error));
   measure_free(m);
   return status;
 }
@@ -228,7 +335,8 @@ static int measure(struct settings *s, struct loop *loop)
 static int run(struct settings *s)
 {
   struct loop loop;
-  const char *const wrong = addr_resolve(&s->measure.peer, s->host, TWAMP_PORT, s->family);
+  const char *const wrong =
+      addr_resolve(&s->measure.peer, s->host, s->measure.protocol == ITW_OWAMP ? OWAMP_PORT : TWAMP_PORT, s->family);
 
   if (wrong) return fail(s->host, wrong);
   const int error = loop_open(&loop, TIMERS);
@@ -242,8 +350,8 @@ static int run(struct settings *s)
 int main(int argc, char **argv)
 {
   struct settings s = {
-      .measure = {.count = 10, .interval_ns = 100 * NS_PER_MS, .timeout_ns = 2 * NS_PER_S, .connect_ns = 10 * NS_PER_S},
-      .verbose = isatty(STDOUT_FILENO)};
+      .measure = {
+          .count = 10, .interval_ns = 100 * NS_PER_MS, .timeout_ns = 2 * NS_PER_S, .connect_ns = 10 * NS_PER_S}};
   struct keys keys = {0};
   char why[KEYS_WHY];
 

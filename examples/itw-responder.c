@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* itw-responder: a TWAMP Server and Session-Reflector.
+/* itw-responder: a Server of TWAMP with its Session-Reflector, or of OWAMP with Session-Sender and Session-Receiver.
 
      itw-responder                                      anybody may measure, unauthenticated, port 862
+     itw-responder --protocol owamp                     the same with OWAMP, port 861
      itw-responder --keys FILE                          with the passphrases and IKE SAs of FILE
      itw-responder --keys FILE --scheme root --port 0   with a scheme of draft-ietf-ippm-ipsec-01, on any free port
 
-   One thread serves all: common/loop.c waits, common/pump.c drives each control connection, common/respond.c is the
-   Server and the Session-Reflector. This file reads the options. */
+   One thread serves all: common/loop.c waits, common/pump.c drives each control connection, common/respond.c and the files
+   that it names are the Server. This file reads the options. */
 
 #define _GNU_SOURCE 1
 #include "common/addr.h"
+#include "common/clock.h"
 #include "common/keysfile.h"
 #include "common/names.h"
 #include "common/respond.h"
@@ -20,7 +22,7 @@
 
 #define PROGRAM "itw-responder"
 
-enum { OK = 0, FAILED = 2, TWAMP_PORT = 862, PADDING_MAX = 65000 };
+enum { OK = 0, FAILED = 2, OWAMP_PORT = 861, TWAMP_PORT = 862, PADDING_MAX = 65000 };
 enum { OTHER_FDS = 32 }; /* file descriptors that are neither a connection's nor a session's */
 
 #define SYNOPSIS "usage: " PROGRAM " [OPTION]..."
@@ -28,23 +30,33 @@ static const char mistaken[] = SYNOPSIS "; --help tells more\n";
 static const char usage[] = SYNOPSIS
     "\n"
     "  --bind ADDR             listen on this address (default: all, IPv4 and IPv6)\n"
-    "  --port N                TCP port; 0: any free one (default 862)\n"
+    "  --port N                TCP port; 0: any free one (default 862, OWAMP 861)\n"
     "  --keys FILE             passphrases, IKE SAs and IPsec SAs\n"
     "  --scheme S[,S]          psk shared shared-sid root direct ikev2 (default: psk and ikev2, as FILE has keys for "
     "them)\n"
     "  --modes M[,M]           open auth enc mixed (default: auth,enc with keys, open without)\n"
     "  --fallback              serve clients that use no SA too: by passphrase, if FILE has any, or unauthenticated\n"
-    "  --protocol twamp        the only one for now\n"
+    "  --protocol P            twamp owamp (default twamp)\n"
     "  --count N               PBKDF2 iterations that clients are told: a power of 2, at least 1024\n"
     "  --max-padding N         octets of padding that a session may ask for (default 9000)\n"
     "  --max-connections N     control connections at a time (default 1000)\n"
     "  --max-sessions N        test sessions at a time (default 4096)\n"
     "  --setup SECONDS         how long a client may take to set up (default 60)\n"
     "  --servwait SECONDS      SERVWAIT: end connections that do nothing for so long (default 900)\n"
-    "  --refwait SECONDS       REFWAIT: end sessions without a packet for so long (default 900)\n";
+    "TWAMP only:\n"
+    "  --refwait SECONDS       REFWAIT: end sessions without a packet for so long (default 900)\n"
+    "  --features F[,F]        individual reflect symmetrical monitor-dscp ptp, all or none: offered (default all)\n"
+    "OWAMP only:\n"
+    "  --limits-open L[,L]     what users without a key may take: packets=N of one session, and of all sessions\n"
+    "                          together sessions=N bandwidth=N (bit/s) storage=N (octets), with k M G\n"
+    "                          (default packets=10k,sessions=16,bandwidth=1M,storage=4M)\n"
+    "  --limits-known L[,L]    those with one (default packets=1M,sessions=256,bandwidth=20M,storage=64M)\n"
+    "  --keep SECONDS          how long results of the latter are kept (default 600); those of others go with\n"
+    "                          their control connection\n"
+    "  --third-party           send to and receive from others than the client, too: open to abuse\n";
 
 enum { BIND = 256, PORT, KEYS, SCHEME, MODES, FALLBACK, PROTOCOL, COUNT, MAX_PADDING, MAX_CONNECTIONS, MAX_SESSIONS };
-enum { SETUP = 512, SERVWAIT, REFWAIT, HELP };
+enum { SETUP = 512, SERVWAIT, REFWAIT, FEATURES, LIMITS_OPEN, LIMITS_KNOWN, KEEP, THIRD_PARTY, HELP };
 static const struct option options[] = {{"bind", required_argument, NULL, BIND},
                                         {"port", required_argument, NULL, PORT},
                                         {"keys", required_argument, NULL, KEYS},
@@ -59,6 +71,11 @@ static const struct option options[] = {{"bind", required_argument, NULL, BIND},
                                         {"setup", required_argument, NULL, SETUP},
                                         {"servwait", required_argument, NULL, SERVWAIT},
                                         {"refwait", required_argument, NULL, REFWAIT},
+                                        {"features", required_argument, NULL, FEATURES},
+                                        {"limits-open", required_argument, NULL, LIMITS_OPEN},
+                                        {"limits-known", required_argument, NULL, LIMITS_KNOWN},
+                                        {"keep", required_argument, NULL, KEEP},
+                                        {"third-party", no_argument, NULL, THIRD_PARTY},
                                         {"help", no_argument, NULL, HELP},
                                         {0}};
 
@@ -66,7 +83,7 @@ struct settings {
   struct respond_config respond;
   const char *keys_path;
   uint32_t port;
-  bool fallback;
+  bool fallback, ported;
 };
 
 static int fail(const char *what, const char *why)
@@ -77,6 +94,8 @@ static int fail(const char *what, const char *why)
 
 /* ---- options ---- */
 
+static const char wrong_limits[] = "not a list of packets=N,sessions=N,bandwidth=N,storage=N";
+
 /* NULL, or what is wrong with the value. */
 static const char *set(struct settings *s, int name, const char *value)
 {
@@ -84,15 +103,13 @@ static const char *set(struct settings *s, int name, const char *value)
 
   switch (name) {
   case BIND: r->binds = 1; return addr_parse(&r->bind[0], value) ? NULL : "not an IP address";
-  case PORT: return option_number(&s->port, value, 0, 65535) ? NULL : "not a number from 0 to 65535";
+  case PORT: s->ported = true; return option_number(&s->port, value, 0, 65535) ? NULL : "not a number from 0 to 65535";
   case KEYS: s->keys_path = value; return NULL;
   case SCHEME:
     return names_schemes(&r->schemes, value) ? NULL : "not a list of psk,shared,shared-sid,root,direct,ikev2";
   case MODES: return names_modes(&r->modes, value) ? NULL : "not a list of open,auth,enc,mixed";
   case FALLBACK: s->fallback = true; return NULL;
-  case PROTOCOL:
-    if (!strcmp(value, "owamp")) return "not supported yet";
-    return !strcmp(value, "twamp") ? NULL : "not one of twamp owamp";
+  case PROTOCOL: return names_protocol(&r->protocol, value) ? NULL : "not one of twamp owamp";
   case COUNT:
     return option_number(&r->count, value, 1024, 1u << 31) && !(r->count & (r->count - 1))
                ? NULL
@@ -105,6 +122,12 @@ static const char *set(struct settings *s, int name, const char *value)
   case SETUP: return option_number(&r->setup_s, value, 1, 86400) ? NULL : "not a number of seconds";
   case SERVWAIT: return option_number(&r->servwait_s, value, 1, 86400) ? NULL : "not a number of seconds";
   case REFWAIT: return option_number(&r->refwait_s, value, 1, 86400) ? NULL : "not a number of seconds";
+  case FEATURES:
+    return names_features(&r->features, value) ? NULL : "not a list of individual,reflect,symmetrical,monitor-dscp,ptp";
+  case LIMITS_OPEN: return limits_parse(&r->limits[CLASS_OPEN], value) ? NULL : wrong_limits;
+  case LIMITS_KNOWN: return limits_parse(&r->limits[CLASS_KNOWN], value) ? NULL : wrong_limits;
+  case KEEP: return option_seconds(&r->keep_ns, value, 0, 86400) ? NULL : "not a number of seconds";
+  case THIRD_PARTY: r->third_party = true; return NULL;
   default: return NULL;
   }
 }
@@ -136,6 +159,9 @@ static const char *complete(struct settings *s, const struct keys *keys)
   struct respond_config *const r = &s->respond;
 
   r->ring = keys->ring;
+  if (!s->ported) s->port = r->protocol == ITW_OWAMP ? OWAMP_PORT : TWAMP_PORT;
+  if (r->protocol == ITW_OWAMP) r->features = 0;
+  if (r->protocol == ITW_OWAMP && (r->modes & ITW_MODE_MIXED)) return "OWAMP has no mixed mode";
   if (!r->schemes) r->schemes = (keys->psks ? (uint32_t)ITW_PSK : 0) | (keys->ike_sas ? (uint32_t)ITW_IKEV2 : 0);
   if (!r->schemes && keys->child_sas) return "the keys file has IPsec SAs only: say how to use them (--scheme)";
   if (!r->modes) r->modes = keys->ring ? ITW_MODE_AUTH | ITW_MODE_ENC : ITW_MODE_OPEN;
@@ -194,13 +220,18 @@ static int serve(struct loop *loop, const struct respond_config *config)
 
 int main(int argc, char **argv)
 {
-  struct settings s = {.respond = {.program = PROGRAM, .connections = 1000, .sessions = 4096, .per_connection = 64},
-                       .port = TWAMP_PORT};
+  struct settings s = {.respond = {.program = PROGRAM,
+                                   .connections = 1000,
+                                   .sessions = 4096,
+                                   .per_connection = 64,
+                                   .keep_ns = 600 * NS_PER_S,
+                                   .limits = {limits_default[CLASS_OPEN], limits_default[CLASS_KNOWN]}}};
   struct keys keys = {0};
   struct loop loop;
   char why[KEYS_WHY];
 
   setvbuf(stderr, NULL, _IOLBF, 0);
+  (void)names_features(&s.respond.features, "all");
   if (!read_options(&s, argc, argv)) return FAILED;
   if (s.keys_path && !keys_read(&keys, s.keys_path, why)) return fail("", why);
   const char *const missing = complete(&s, &keys);

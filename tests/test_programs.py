@@ -298,7 +298,9 @@ def test_examples(programs, _):
         check(f'{" ".join([name, *args])} runs', run.status == 0, run.all)
         if name == 'itw-demo':
             text = run.out
-            check('itw-demo shows all schemes', not programs.secure or all(f'\n{s} ' in text for s in ('psk', 'ikev2', *DRAFT)), text)
+            check('itw-demo shows all schemes with both protocols',
+                  not programs.secure or all(f'\n{protocol}  {scheme} ' in text for protocol in ('TWAMP', 'OWAMP')
+                                             for scheme in ('psk', 'ikev2', *DRAFT)), text)
         if name == 'firmware':
             check('firmware prints its memory', ' octets  in all' in run.out, run.out)
 
@@ -448,7 +450,24 @@ def test_usage(programs, keys):
     refused('itw-ping: a bad port', programs.ping('127.0.0.1:port'), 'port')
     refused('itw-ping: an unknown host', programs.ping('no-such-host.invalid'), 'no-such-host.invalid')
     check('itw-ping: no host', programs.ping().status == 2)
-    refused('itw-responder: owamp', programs.run('itw-responder', '--protocol', 'owamp'), 'not supported yet')
+    for program, target in (('itw-ping', ['127.0.0.1:1']), ('itw-responder', [])):
+        refused(f'{program}: an unknown protocol', programs.run(program, '--protocol', 'stamp', *target), '--protocol stamp')
+        refused(f'{program}: mixed mode of OWAMP', programs.run(program, '--protocol', 'owamp', '--keys', path,
+                                                                '--mode' if target else '--modes', 'mixed', *target), 'mixed')
+    for wrong in (['--to'], ['--from'], ['--schedule', 'exp']):
+        refused(f'itw-ping: {wrong[0]} of TWAMP', programs.ping(*wrong, '127.0.0.1:1'), 'owamp')
+    for wrong in (['--individual'], ['--reflect', 4], ['--symmetrical'], ['--monitor-dscp'], ['--ptp']):
+        refused(f'itw-ping: {wrong[0]} of OWAMP', programs.ping('--protocol', 'owamp', *wrong, '127.0.0.1:1'), 'TWAMP')
+        refused(f'itw-ping: {wrong[0]} with a scheme of the draft',
+                programs.ping('--keys', keys.file(keys.ike()), '--scheme', 'root', *wrong, '127.0.0.1:1'), "draft's")
+    refused('itw-ping: OWAMP without an end', programs.ping('--protocol', 'owamp', '-c', 0, '127.0.0.1:1'), '-c')
+    refused('itw-ping: an unknown schedule', programs.ping('--schedule', 'poisson', '127.0.0.1:1'), '--schedule poisson')
+    refused('itw-ping: nothing to reflect', programs.ping('--reflect', '0', '127.0.0.1:1'), '--reflect 0')
+    refused('itw-ping: a file that cannot be', programs.ping('--csv', '/nonexistent/x.csv', '127.0.0.1:1'), 'No such file')
+    refused('itw-responder: an unknown feature', programs.run('itw-responder', '--features', 'reflect,ptpp'), 'ptpp')
+    for wrong in ('packets', 'packets=', 'packets=0', 'packets=-1', 'packets=5x', 'packets=5kk', 'speed=5', 'packets=1,',
+                  'packets=18446744073709551616', 'storage=99999999999999999T'):
+        refused(f'itw-responder: limits {wrong}', programs.run('itw-responder', '--limits-open', wrong), f'{wrong}')
     refused('itw-responder: a bad Count', programs.run('itw-responder', '--count', 1000), '--count 1000')
     refused('itw-responder: an address of nobody', programs.run('itw-responder', '--bind', '192.0.2.77', '--port', 0),
             '192.0.2.77')
@@ -667,6 +686,362 @@ def test_bad_packets(programs, _):
         near.close()
 
 
+# --- OWAMP -------------------------------------------------------------------------------------------------------------
+
+
+def owamp_json(got, way):
+    return got.get(way, {})
+
+
+def whole(run, ways, sent, **members):
+    """Nothing is missing in these directions."""
+    got = json_of(run)
+    return (run.status == 0 and got.get('protocol') == 'owamp' and got.get('valid') is True
+            and {way for way in ('to', 'from') if way in got} == set(ways)
+            and all(got[way]['sent'] == got[way]['received'] == sent and got[way]['lost'] == 0 for way in ways)
+            and all(got.get(name) == value for name, value in members.items()))
+
+
+def test_owamp_schemes(programs, keys):
+    path = keys.file(keys.psk(), keys.ike(), keys.child())
+    for family, address in families():
+        for scheme in ('psk', 'ikev2', *DRAFT):
+            with Responder(programs, '--protocol', 'owamp', '--keys', path, '--scheme', scheme, '--modes', 'open,auth,enc',
+                           address=address) as responder:
+                pings = {mode: programs.start('itw-ping', '--protocol', 'owamp', '--keys', path, '--scheme', scheme, '--mode',
+                                              mode, '-c', 5, '-i', 0.01, '-W', 0.5, '--json', responder.at)
+                         for mode in ('open', 'auth', 'enc')}
+                for mode, ping in pings.items():
+                    run = programs.wait(ping)
+                    named = 'none' if mode == 'open' and scheme not in DRAFT else scheme
+                    check(f'OWAMP {scheme} {mode} IPv{family}', whole(run, ('to', 'from'), 5, scheme=named, mode=mode)
+                          and not responder.err, run.all, responder.err)
+
+
+def test_owamp_ways(programs, _):
+    with Responder(programs, '--protocol', 'owamp') as responder:
+        runs = {}
+        for ways in ([], ['--to'], ['--from'], ['--to', '--from']):
+            for schedule in ('fixed', 'exp') if programs.secure else ('fixed',):
+                name = ' '.join([*ways, schedule])
+                runs[name] = [ways, programs.start('itw-ping', '--protocol', 'owamp', *ways, '--schedule', schedule, '-c', 20,
+                                                   '-i', 0.02, '-W', 0.5, '-s', 100, '--dscp', 46, '--json', responder.at)]
+        for name, (ways, ping) in runs.items():
+            run = programs.wait(ping)
+            check(f'OWAMP {name}', whole(run, [way[2:] for way in ways] or ['to', 'from'], 20), run.all, responder.err)
+        run = programs.ping('--protocol', 'owamp', '-c', 4, '-i', 0.01, '-W', 0.3, '-v', '--histogram', responder.at)
+        check('OWAMP: a line per packet and direction, summaries, histograms',
+              all(f'\n{way}  seq 3  delay ' in '\n' + run.out for way in ('to', 'from')) and run.out.count('4 sent, 4 received, 0 lost') == 2
+              and run.out.count('median') == 2 and '#' in run.out and 'OWAMP' in run.out, run.all)
+        run = programs.ping('--protocol', 'owamp', '--to', '-c', 3, '-i', 0.01, '-W', 0.3, '--json', '--histogram', responder.at)
+        to = json_of(run).get('to', {})
+        order = [to.get('delay_us', {}).get(name, -1e9) for name in ('min', 'median', 'p95', 'p99', 'max')]
+        check('OWAMP --json: figures make sense', run.status == 0 and len(to.get('sid', '')) == 32 and order == sorted(order)
+              and order[0] > -1e6 and to['skipped'] == 0 and sum(row[2] for row in to['histogram_us']) == 3
+              and json_of(run)['rtt_us']['min'] is None and to['sid'] == json_of(run)['sid'], run.all)
+        run = responder.stop()
+        check('OWAMP: the summary counts', 'test packets: ' in run.out and 'fetches: ' in run.out and ' 0 lost' in run.out, run.all)
+
+
+def test_owamp_early(programs, _):
+    """Ctrl-C, processes that stand still, processes that die."""
+    args = ('itw-ping', '--protocol', 'owamp', '--schedule', 'fixed', '-W', 0.3, '--json')
+    with Responder(programs, '--protocol', 'owamp') as responder:
+        ping = programs.start(*args, '-c', 5000, '-i', 0.005, responder.at)
+        time.sleep(1.5)
+        ping.send_signal(signal.SIGINT)
+        run = programs.wait(ping)
+        got = json_of(run)
+        check('OWAMP: Ctrl-C ends early, what is known is valid', run.status == 0 and got.get('valid') is True and not run.err
+              and all(20 < got[way]['received'] < 500 and got[way]['lost'] == 0 for way in ('to', 'from')), run.all)
+
+        for name, ways in (('itw-ping', ('to',)), ('itw-responder', ('from',))):
+            ping = programs.start(*args, *[f'--{way}' for way in ways], '-c', 100, '-i', 0.02, responder.at)
+            process = ping if name == 'itw-ping' else responder.process
+            time.sleep(0.6)
+            process.send_signal(signal.SIGSTOP)
+            time.sleep(1)
+            process.send_signal(signal.SIGCONT)
+            run = programs.wait(ping)
+            got = json_of(run).get(ways[0], {})
+            check(f'OWAMP: {name} stands still: packets that were late by Timeout are skipped, not lost',
+                  run.status == 0 and got.get('skipped', 0) > 10 and got['lost'] == 0
+                  and got['sent'] == got['received'] == 100 - got['skipped'], run.all)
+
+        ping = programs.start(*args, '-c', 5000, '-i', 0.005, responder.at)
+        steady = programs.start(*args, '-c', 200, '-i', 0.01, responder.at)
+        time.sleep(0.6)
+        ping.kill()
+        programs.wait(ping)
+        check('OWAMP: itw-ping is killed: the responder says so', responder.says('test broken off'), responder.err)
+        check('... and another session goes on', whole(programs.wait(steady), ('to', 'from'), 200), responder.err)
+
+        ping = programs.start(*args, '-c', 5000, '-i', 0.005, responder.at)
+        time.sleep(0.6)
+        responder.process.kill()
+        run = programs.wait(ping)
+        check('OWAMP: the responder is killed: results are invalid', run.status == 2 and json_of(run).get('valid') is False
+              and len(run.err.splitlines()) == 1 and 'invalid' in run.err, run.all)
+        responder.run = programs.wait(responder.process)
+        responder.run.status = 0
+
+
+def test_limits(programs, keys):
+    path = keys.file(keys.psk())
+    cases = [
+        ('packets', 'packets=10', ['-c', 11], '4', 'more packets'),
+        ('bandwidth of one', 'bandwidth=30k', ['-i', 0.01], '4', 'more bandwidth'),
+        ('storage of one', 'storage=1k', ['-c', 100], '4', 'more storage'),
+        ('sessions', 'sessions=1', [], '5', 'too many sessions'),
+        ('bandwidth of all', 'bandwidth=50k', ['-i', 0.01], '5', 'no bandwidth'),
+    ]
+    for name, limits, args, accept, word in cases:
+        with Responder(programs, '--protocol', 'owamp', '--keys', path, '--modes', 'open,enc', '--count', 1024,
+                       '--limits-open', limits) as responder:
+            common = ('--protocol', 'owamp', '--schedule', 'fixed', '-W', 0.2, *args, responder.at)
+            refused(f'OWAMP limit of {name}', programs.ping(*common), f'Accept {accept}')
+            check('... the responder says why', responder.says(f'Accept {accept}', word), responder.err)
+            run = programs.ping('--keys', path, '--json', *common)
+            check('... those with a key have their own', json_of(run).get('valid') is True and run.status == 0, run.all)
+    with Responder(programs, '--protocol', 'owamp') as responder:
+        refused('OWAMP: by default few packets', programs.ping('--protocol', 'owamp', '-c', 10001, responder.at), 'Accept 4')
+        refused('OWAMP: by default little bandwidth',
+                programs.ping('--protocol', 'owamp', '-i', 0.001, '-s', 1000, responder.at), 'Accept 4')
+        refused('OWAMP: more padding than the bound', programs.ping('--protocol', 'owamp', '-s', 9001, responder.at), 'Accept 3')
+
+
+class OwampClient(OpenClient):
+    """Unauthenticated OWAMP-Control, to say what itw-ping wouldn't."""
+
+    @staticmethod
+    def ntp(seconds=0.0):
+        return int((time.time() + 2208988800 + seconds) * 2 ** 32)
+
+    def ask(self, conf=(0, 1), packets=10, interval=0.02, timeout=0.2, receiver=b'\0' * 4, sid=bytes(16), slots=1, kind=1, start=0.1):
+        """The Accept value; self.sid and self.port for the rest."""
+        port = self.udp.getsockname()[1]
+        self.sock.sendall(struct.pack('>BBBBIIHH4s12x4s12x16sIQQI8x16x', 1, 4, *conf, slots, packets, port if conf[1] else 0,
+                                      0 if conf[1] else port, b'\0' * 4, receiver, sid, 0, self.ntp(start),
+                                      int(timeout * 2 ** 32), 0)
+                          + struct.pack('>B7xQ', kind, int(interval * 2 ** 32)) * slots + bytes(16))
+        answer = receive(self.sock, 48)
+        if len(answer) < 48:
+            return None
+        self.port = struct.unpack_from('>H', answer, 2)[0]
+        self.sid = answer[4:20] if conf[1] else sid
+        self.packets = packets
+        return answer[0]
+
+    def say_stop(self, next_seqno=None, skips=(), sid=None, sessions=1, accept=0):
+        body = b''.join(struct.pack('>16sII', sid or self.sid, self.packets if next_seqno is None else next_seqno, len(skips))
+                        + b''.join(struct.pack('>II', *skip) for skip in skips)
+                        + bytes(-(24 + 8 * len(skips)) % 16) for _ in range(sessions))
+        self.sock.sendall(struct.pack('>BB2xI8x', 3, accept, sessions) + body + bytes(16))
+
+    def await_stop(self):
+        """The Server's, which accounts for nothing."""
+        return receive(self.sock, 32)[:2] == b'\3\0'
+
+    def fetch(self, sid=None, begin=0, end=2 ** 32 - 1):
+        """Accept, and the records."""
+        self.sock.sendall(struct.pack('>B7xII16s16x', 4, begin, end, sid or self.sid))
+        accept, finished, _, skips, records = struct.unpack('>BBxxIII16x', receive(self.sock, 32))
+        if accept:
+            return accept, None
+        slots = struct.unpack_from('>I', receive(self.sock, 112), 4)[0]
+        receive(self.sock, 16 * slots + 16)
+        receive(self.sock, (8 * skips + 15) // 16 * 16 + 16)
+        octets = receive(self.sock, (25 * records + 15) // 16 * 16 + 16)
+        self.finished = finished
+        return 0, [struct.unpack_from('>IHHQQB', octets, 25 * k) for k in range(records)]
+
+    def send_all(self, seqs, interval=0.02):
+        for seq in seqs:
+            self.udp.sendto(struct.pack('>IQH', seq, self.ntp() & (2 ** 64 - 1), 1), ('127.0.0.1', self.port))
+            time.sleep(interval)
+
+
+def test_owamp_requests(programs, _):
+    with Responder(programs, '--protocol', 'owamp', '--limits-open', 'sessions=3') as responder:
+        with OwampClient(responder.port) as client:
+            def refuses(name, accept, word, **args):
+                before = len(responder.err)
+                got = client.ask(**args)
+                said = until(lambda: word in responder.err[before:], 5)
+                check(f'OWAMP request: {name}: Accept {accept}', got == accept and said, got, responder.err)
+            refuses('neither sender nor receiver', 3, 'refused', conf=(0, 0))
+            refuses('a receiver that is a third party', 1, 'address', conf=(1, 0), receiver=bytes([192, 0, 2, 1]))
+            refuses('no slot', 3, 'slots', slots=0)
+            refuses('17 slots', 4, 'slots', slots=17)
+            refuses('an unknown kind of slot', 3, 'slots', kind=2)
+            refuses('no packet', 3, 'Packets', packets=0)
+            refuses('no time between packets', 4, 'bandwidth', interval=0)
+            refuses('a Timeout of 900 s', 3, 'Timeout', timeout=900)
+            refuses('a start in an hour', 3, 'later', start=3600)
+            refuses('more packets under way than can be told apart', 4, 'under way', packets=10000, interval=0.001, timeout=5)
+            check('... the connection lives: three good ones', [client.ask() for _ in range(3)] == [0] * 3, responder.err)
+            refuses('one more', 5, 'too many sessions')
+        with OwampClient(responder.port) as client:
+            check('... which are over with their connection', client.ask() == 0, responder.err)
+            check('OWAMP: Start-Ack', client.start() == b'\0')
+            client.say_stop(sessions=0)
+            check('OWAMP: a Stop that accounts for none: closed', client.closed() and responder.says('Stop'), responder.err)
+        for name, word, args in (('another session', 'Stop', {'sid': bytes(16)}),
+                                 ('more packets than there are', 'Stop', {'next_seqno': 11}),
+                                 ('skip ranges out of order', 'skip', {'skips': ((5, 6), (1, 2))}),
+                                 ('skip ranges that overlap', 'skip', {'skips': ((1, 3), (3, 4))}),
+                                 ('skip ranges beyond Next Seqno', 'skip', {'skips': ((9, 10),)})):
+            before = len(responder.err)
+            with OwampClient(responder.port) as client:
+                client.ask()
+                client.start()
+                client.say_stop(**args)
+                closed = client.closed()
+                said = until(lambda: word in responder.err[before:], 5)
+                check(f'OWAMP Stop-Sessions with {name}: closed', closed and said, responder.err)
+    with Responder(programs, '--protocol', 'owamp', '--third-party') as responder, OwampClient(responder.port) as client:
+        check('OWAMP: a third party with --third-party', client.ask(conf=(1, 0), receiver=bytes([127, 0, 0, 9]), sid=b'\1' * 16) == 0)
+
+
+def test_fetch(programs, keys):
+    with Responder(programs, '--protocol', 'owamp') as responder, OwampClient(responder.port) as client, \
+            OwampClient(responder.port) as other:
+        check('OWAMP fetch: an unknown SID is denied', other.fetch(bytes(16))[0] == 1 and responder.says('no such session'),
+              responder.err)
+        check('OWAMP: a session', client.ask(packets=10) == 0 and client.start() == b'\0', responder.err)
+        time.sleep(0.1)
+        client.send_all([0, 1, 2, 2, 4, 3])  # 5 is lost
+        check('OWAMP fetch: a running session as a whole is denied', other.fetch(client.sid)[0] == 1
+              and responder.says('under way'), responder.err)
+        accept, records = other.fetch(client.sid, 0, 100)
+        check('OWAMP fetch: of a running session what there is, in order of arrival', accept == 0 and not other.finished
+              and [r[0] for r in records] == [0, 1, 2, 2, 4, 3], accept, records)
+        client.send_all([6, 7])
+        check('OWAMP: the Server says Stop when all is over', client.await_stop(), responder.err)
+        client.say_stop(10, ((8, 9),))
+        accept, records = client.fetch()
+        lost = [r for r in records or [] if r[4] == 0]
+        check('OWAMP fetch: duplicates, order, a lost packet; none for those never sent',
+              accept == 0 and client.finished and [r[0] for r in records if r[4]] == [0, 1, 2, 2, 4, 3, 6, 7]
+              and [r[0] for r in lost] == [5] and lost[0][5] == 255 and lost[0][1] == 1, accept, records)
+        check('OWAMP fetch: a lost packet has the time when it should have been sent',
+              0.03 < (lost[0][3] - records[3][3]) / 2 ** 32 < 0.5, records)
+        check('OWAMP fetch: a range, twice, by another connection',
+              [[r[0] for r in other.fetch(client.sid, 2, 4)[1]] for _ in range(2)] == [[2, 2, 4, 3]] * 2)
+        client.sock.close()
+        check('OWAMP: results without a key go with their connection',
+              until(lambda: other.fetch(client.sid)[0] == 1, 5), responder.err)
+
+        big = OwampClient(responder.port)
+        check('OWAMP: a session of thousands', big.ask(packets=3000, interval=0.0005, timeout=1) == 0 and big.start() == b'\0',
+              responder.err)
+        time.sleep(0.1)
+        big.send_all(range(3000), 0.0004)
+        big.await_stop()
+        big.say_stop(3000)
+        accept, records = big.fetch()
+        check('OWAMP fetch: thousands of records', accept == 0 and [r[0] for r in records] == list(range(3000)), accept)
+        big.sock.close()
+
+
+# --- TWAMP's extensions ------------------------------------------------------------------------------------------------
+
+EXTENSIONS = {'individual': ['--individual'], 'reflect': ['--reflect', '12'], 'symmetrical': ['--symmetrical'],
+              'monitor-dscp': ['--monitor-dscp'], 'ptp': ['--ptp']}
+
+
+def test_extensions(programs, keys):
+    """Every combination in every mode."""
+    path = keys.file(keys.psk())
+    modes = ('open', 'auth', 'enc', 'mixed') if programs.secure else ('open',)
+    args = ('--keys', path, '--modes', ','.join(modes), '--count', 1024) if programs.secure else ()
+    with Responder(programs, *args) as responder:
+        for mode in modes:
+            for half in (0, 16):
+                runs = {}
+                for number in range(half, half + 16):
+                    chosen = [name for k, name in enumerate(EXTENSIONS) if number >> k & 1]
+                    options = [option for name in chosen for option in EXTENSIONS[name]]
+                    with_keys = () if mode == 'open' else ('--keys', path)
+                    runs[','.join(chosen)] = programs.start('itw-ping', *with_keys, '--mode', mode, *options, '-c', 3, '-i', 0.01,
+                                                            '--dscp', 10, '--json', responder.at)
+                for name, ping in runs.items():
+                    run = programs.wait(ping)
+                    got = json_of(run)
+                    check(f'{mode} with {name or "none"}', run.status == 0 and got.get('features') == name
+                          and got.get('received') == 3 and not run.err
+                          and all(abs(got[way]['median']) < 1e6 for way in ('there_us', 'back_us')), run.all, responder.err)
+    with Responder(programs, '--features', 'reflect,ptp') as responder:
+        run = programs.ping(*[option for options in EXTENSIONS.values() for option in options], '-c', 2, '-i', 0.01, '--json',
+                            responder.at)
+        check("what the Server can't is said in one line, the rest is used",
+              run.status == 0 and json_of(run).get('features') == 'reflect,ptp'
+              and run.err == "itw-ping: the Server can't do: individual,symmetrical,monitor-dscp\n", run.all)
+        refused('too little padding to reflect', programs.ping('--reflect', 100, '-s', 50, responder.at), 'Padding Length')
+    with Responder(programs) as responder:
+        run = programs.ping('--monitor-dscp', '--dscp', 46, '-c', 2, '-i', 0.01, '-v', responder.at)
+        check('--monitor-dscp: as packets arrived', run.status == 0 and run.out.count(', dscp 46, ecn 0)') == 2
+              and 'there with DSCP 46, ECN 0; changed on the way: 0' in run.out, run.all)
+
+
+# --- what itw-ping shows -----------------------------------------------------------------------------------------------
+
+
+def on_terminal(programs, *args):
+    """itw-ping with stderr on a terminal: what it wrote there, and its stdout."""
+    master, slave = os.openpty()
+    with tempfile.TemporaryFile('w+') as out:
+        process = subprocess.Popen([str(programs.folder / 'itw-ping'), *map(str, args)], stdin=subprocess.DEVNULL, stdout=out,
+                                   stderr=slave)
+        os.close(slave)
+        shown = b''
+        try:
+            while part := os.read(master, 65536):
+                shown += part
+        except OSError:  # the other end is closed
+            pass
+        os.close(master)
+        process.wait(LIMIT)
+        out.seek(0)
+        return shown.decode(), out.read()
+
+
+def test_shown(programs, keys):
+    with Responder(programs) as responder:
+        shown, out = on_terminal(programs, '-c', 150, '-i', 0.005, responder.at)
+        check('progress on a terminal: one line, rewritten, and wiped', shown.count('\r\033[K') >= 3 and '\n' not in shown
+              and ' received, 0 lost, rtt ' in shown and shown.endswith('\r\033[K') and '150 sent, 150 received' in out, shown, out)
+        shown, out = on_terminal(programs, '-c', 150, '-i', 0.005, '-q', responder.at)
+        check('... not with -q', shown == '' and '150 received' in out, shown, out)
+        run = programs.ping('-c', 150, '-i', 0.005, responder.at)
+        check('... nor without a terminal', run.status == 0 and run.err == '', run.all)
+
+        run = programs.ping('-c', 50, '-i', 0.002, '--histogram', responder.at)
+        bars = [line for line in run.out.splitlines() if line.endswith('#')]
+        check('--histogram: rows that add up', bars and sum(int(line.split('#')[0].split()[-1]) for line in bars) == 50, run.all)
+        path = keys.folder / 'packets.csv'
+        run = programs.ping('-c', 20, '-i', 0.005, '--csv', path, '--json', responder.at)
+        rows = [line.split(',') for line in path.read_text().splitlines()]
+        names, rows = rows[0], rows[1:]
+        figures = [dict(zip(names, row)) for row in rows]
+        check('--csv: a row per packet, as many columns as names', len(rows) == 20 and all(len(row) == len(names) for row in rows)
+              and [row['seq'] for row in figures] == [str(k) for k in range(20)], path.read_text())
+        rtt = json_of(run)['rtt_us']
+        check('... with the same figures as --json', abs(min(int(row['rtt_ns']) for row in figures) / 1e3 - rtt['min']) < 0.001
+              and abs(max(int(row['rtt_ns']) for row in figures) / 1e3 - rtt['max']) < 0.001
+              and all(abs(float(row['sent']) - time.time()) < 60 for row in figures), run.all, path.read_text())
+    with Responder(programs, '--protocol', 'owamp') as responder:
+        run = programs.ping('--protocol', 'owamp', '-c', 5, '-i', 0.01, '-W', 0.3, '--csv', path, responder.at)
+        rows = [line.split(',') for line in path.read_text().splitlines()]
+        check('--csv of OWAMP: both directions', len(rows) == 11 and all(len(row) == len(rows[0]) for row in rows)
+              and sorted(row[0] for row in rows[1:]) == ['from'] * 5 + ['to'] * 5, path.read_text())
+        shown, out = on_terminal(programs, '--protocol', 'owamp', '-c', 150, '-i', 0.005, '-W', 0.3, responder.at)
+        check('progress of OWAMP', ' sent, ' in shown and '\n' not in shown and '150 sent, 150 received' in out, shown, out)
+
+
+# --- many, and bad ones ------------------------------------------------------------------------------------------------
+
+
 class Background:
     """Runs a function in a thread while the body of `with` runs."""
 
@@ -848,7 +1223,7 @@ def test_at_once(programs, keys):
               and 'test packets: 1600 received, 1600 replied' in run.out and not run.err, run.all)
 
 
-def test_no_answer(programs, _):
+def test_no_answer(programs, keys):
     """A server that says yes and reflects nothing: exit status 1."""
     with socket.create_server(('127.0.0.1', 0)) as server, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
         udp.bind(('127.0.0.1', 0))
@@ -865,18 +1240,24 @@ def test_no_answer(programs, _):
             receive(sock, 32)
             sock.close()
         with Background(serve):
-            run = programs.ping('-c', 3, '-i', 0.01, '-W', 0.3, '--json', f'127.0.0.1:{server.getsockname()[1]}')
+            path = keys.folder / 'lost.csv'
+            run = programs.ping('-c', 3, '-i', 0.01, '-W', 0.3, '--json', '--csv', path, f'127.0.0.1:{server.getsockname()[1]}')
         got = json_of(run)
         check('no reply: exit status 1, figures null', run.status == 1 and got.get('lost') == 3
               and got.get('rtt_us', {}).get('min', 0) is None, run.all)
+        check('... and rows of --csv', path.read_text().splitlines()[1:] == [f'{k},lost' + ',' * 11 for k in range(3)],
+              path.read_text())
 
 
 # --- all of it ---------------------------------------------------------------------------------------------------------
 
 # A build without a crypto library does these.
-OPEN_TESTS = (test_examples, test_broken, test_bad_requests, test_bad_packets, test_no_answer)
+OPEN_TESTS = (test_examples, test_broken, test_bad_requests, test_bad_packets, test_no_answer, test_owamp_ways,
+              test_owamp_early, test_owamp_requests, test_fetch, test_extensions, test_shown)
 TESTS = (test_examples, test_schemes, test_sources, test_unfit, test_refusals, test_fallback, test_usage, test_keys_files,
          test_ping_output, test_broken, test_counts, test_bad_requests, test_bad_packets, test_at_once, test_no_answer,
+         test_owamp_schemes, test_owamp_ways, test_owamp_early, test_limits, test_owamp_requests, test_fetch,
+         test_extensions, test_shown,
          test_many, test_bad_peers)
 
 

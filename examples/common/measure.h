@@ -2,12 +2,16 @@
 #ifndef COMMON_MEASURE_H
 #define COMMON_MEASURE_H
 
-/* One measurement, as Control-Client and Session-Sender: connect, ask for a session, send, collect, stop. */
+/* One measurement, as Control-Client with a Session-Sender, of OWAMP with a Session-Receiver too: connect, ask for sessions,
+   send, collect, stop, fetch. */
 
 #include "loop.h"
 #include "report.h"
 
 #include <ipsectwamp/client.h>
+
+/* OWAMP: which way; the results of packets to the Server are fetched from it. */
+enum { MEASURE_TO = 1, MEASURE_FROM = 2 };
 
 struct measure_config {
   struct itw_addr peer;
@@ -17,14 +21,23 @@ struct measure_config {
   uint32_t flags;     /* ITW_CLIENT_* */
   const char *key_id; /* NULL: none */
   uint32_t max_count; /* 0: the library's */
-  uint32_t count;     /* packets; 0: until measure_stop */
+  uint32_t protocol;  /* ITW_TWAMP, ITW_OWAMP */
+  uint32_t features;  /* TWAMP: ITW_FEATURE_*, wanted */
+  uint32_t reflect;   /* ITW_FEATURE_REFLECT: octets of padding, 1 to 65535 */
+  uint32_t ways;      /* OWAMP: MEASURE_* */
+  uint32_t schedule;  /* OWAMP: ITW_SLOT_* */
+  uint32_t count;     /* packets; TWAMP: 0: until measure_stop */
   uint32_t padding, dscp;
+  bool padded;        /* false: `padding` is ours: what makes packets and replies equally long, or least */
   bool zero_padding;
   uint64_t interval_ns;
-  uint64_t timeout_ns; /* how long a reply is waited for */
+  uint64_t timeout_ns; /* how long a packet is waited for */
   uint64_t connect_ns; /* how long connecting may take */
-  /* For each reply; NULL: not interested. */
+  /* The connection is set up: what the Server can't of the features wanted; 0: it can all. NULL: not interested. */
+  void (*agreed)(void *owner, uint32_t missing);
+  /* For each reply; OWAMP: for each record that counts, when the session has ended. NULL: not interested. */
   void (*reply)(void *owner, const struct itw_reply *);
+  void (*record)(void *owner, uint32_t way, const struct itw_record *);
   void (*done)(void *owner);
   void *owner;
 };
@@ -37,10 +50,18 @@ struct measure *measure_start(struct loop *, const struct measure_config *, char
 void measure_stop(struct measure *);
 void measure_free(struct measure *);
 
+/* So far. OWAMP tells delays only at the end. */
+struct measure_progress {
+  bool running; /* false: nothing to tell yet, or no more */
+  uint64_t sent, received, lost;
+  int64_t rtt_ns; /* the median; 0: not known */
+};
+struct measure_progress measure_progress(const struct measure *);
+
 /* When done. Failed: there was no session, or something broke; one line. NULL: all is well. */
 const char *measure_failure(const struct measure *);
 bool measure_had_session(const struct measure *);
-struct report *measure_report(struct measure *);
+const struct report *measure_reports(const struct measure *); /* REPORTS of them */
 struct report_head measure_head(const struct measure *);
 
 #endif

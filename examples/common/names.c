@@ -46,6 +46,41 @@ const char *names_of_schemes(char text[NAMES_TEXT], uint32_t set)
 }
 const char *names_of_modes(char text[NAMES_TEXT], uint32_t set) { return print_set(text, set, modes, itw_mode_name); }
 
+bool names_protocol(uint32_t *protocol, const char *text)
+{
+  *protocol = !strcmp(text, itw_protocol_name(ITW_OWAMP)) ? ITW_OWAMP : ITW_TWAMP;
+  return !strcmp(text, itw_protocol_name(*protocol));
+}
+
+static const uint32_t features[] = {ITW_FEATURE_SESSION_CONTROL, ITW_FEATURE_REFLECT, ITW_FEATURE_SYMMETRICAL,
+                                    ITW_FEATURE_DSCP_ECN,        ITW_FEATURE_PTP,     0};
+
+static const char *feature_name(uint32_t feature)
+{
+  switch (feature) {
+  case ITW_FEATURE_SESSION_CONTROL: return "individual";
+  case ITW_FEATURE_REFLECT: return "reflect";
+  case ITW_FEATURE_SYMMETRICAL: return "symmetrical";
+  case ITW_FEATURE_DSCP_ECN: return "monitor-dscp";
+  case ITW_FEATURE_PTP: return "ptp";
+  default: return "?";
+  }
+}
+
+bool names_features(uint32_t *set, const char *text)
+{
+  const bool all = !strcmp(text, "all");
+
+  *set = 0;
+  for (const uint32_t *one = features; all && *one; one++) *set |= *one;
+  return all || !strcmp(text, "none") || parse_set(set, text, features, feature_name);
+}
+
+const char *names_of_features(char text[NAMES_TEXT], uint32_t set)
+{
+  return print_set(text, set, features, feature_name);
+}
+
 /* ---- keys ---- */
 
 static const struct prf_name {
@@ -100,6 +135,22 @@ bool option_number(uint32_t *out, const char *text, uint32_t min, uint32_t max)
   const unsigned long long number = strtoull(text, &end, 10);
   *out = (uint32_t)number;
   return *text >= '0' && *text <= '9' && !*end && !errno && number >= min && number <= max;
+}
+
+bool option_amount(uint64_t *out, const char *text)
+{
+  static const char units[] = "kMGT";
+  unsigned power = 0;
+  char *end;
+
+  errno = 0;
+  *out = strtoull(text, &end, 10);
+  if (*end && strchr(units, *end)) power = (unsigned)(strchr(units, *end++) - units) + 1;
+  for (; power; power--) {
+    if (*out > UINT64_MAX / 1000) return false;
+    *out *= 1000;
+  }
+  return *text >= '0' && *text <= '9' && !*end && !errno && *out;
 }
 
 bool option_seconds(uint64_t *ns, const char *text, double min, double max)

@@ -14,6 +14,10 @@ bool names_schemes(uint32_t *set, const char *text);
 bool names_modes(uint32_t *set, const char *text);
 const char *names_of_schemes(char text[NAMES_TEXT], uint32_t set); /* "none" for the empty set */
 const char *names_of_modes(char text[NAMES_TEXT], uint32_t set);
+bool names_protocol(uint32_t *protocol, const char *text); /* "twamp", "owamp" */
+/* ITW_FEATURE_*: "individual,reflect,symmetrical,monitor-dscp,ptp", "all", "none". */
+bool names_features(uint32_t *set, const char *text);
+const char *names_of_features(char text[NAMES_TEXT], uint32_t set);
 
 /* "hmac-sha2-256" to ITW_PRF_*, and back; 0: unknown, "?". */
 uint32_t names_prf(const char *text);
@@ -27,6 +31,7 @@ const char *names_of_accept(uint32_t accept);
 
 /* Options: a whole number, and a time in seconds with an optional fraction. False: not one, or out of bounds. */
 bool option_number(uint32_t *out, const char *text, uint32_t min, uint32_t max);
+bool option_amount(uint64_t *out, const char *text); /* a number at least 1, with k, M, G for thousands and more */
 bool option_seconds(uint64_t *ns, const char *text, double min, double max);
 
 #endif

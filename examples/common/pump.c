@@ -74,6 +74,10 @@ void pump_run(struct pump *p)
       full = !write_some(p, &poll);
       continue;
     }
+    if ((poll.wants & ITW_WANT_TAKE) || ((poll.wants & ITW_WANT_GIVE) && !full)) {
+      p->data(p, &poll);
+      continue;
+    }
     break;
   }
   if (poll.wants & ITW_WANT_CLOSE) {
@@ -84,6 +88,9 @@ void pump_run(struct pump *p)
   timer_set(p->loop, &p->timer, poll.deadline);
   job_set(p->loop, &p->job, (poll.wants & ITW_WANT_WORK) != 0);
 }
+
+/* Looking at the clock early does nothing. */
+void pump_soon(struct pump *p) { timer_set(p->loop, &p->timer, 0); }
 
 void pump_drop(struct pump *p)
 {

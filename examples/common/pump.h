@@ -17,6 +17,8 @@ struct pump {
   bool heard; /* the peer has said something */
   /* News. The handler may call verbs of the connection, with NULL for the poll: the pump looks again afterwards. */
   void (*event)(struct pump *, const struct itw_event *);
+  /* OWAMP's data is to be taken or given; does some of it, with NULL for the poll. */
+  void (*data)(struct pump *, const struct itw_poll *);
   /* It is over: conn is freed and the socket closed. The handler may free the pump. */
   void (*closed)(struct pump *);
   void *owner;
@@ -26,6 +28,8 @@ struct pump {
 bool pump_start(struct pump *, int fd, itw_conn *);
 /* To be called after a verb outside of a handler: does what the connection wants now. May end in `closed`. */
 void pump_run(struct pump *);
+/* The same, but not from within: soon, by the loop. */
+void pump_soon(struct pump *);
 /* Closes from our side: what is to be written is written, then `closed` comes from pump_run. In a handler too. */
 void pump_close(struct pump *);
 /* The same at once, written or not: not in a handler; `closed` comes from within. */

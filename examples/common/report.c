@@ -5,80 +5,100 @@
 #include "names.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
+#include <string.h>
 
-/* ---- durations ---- */
+enum { WINDOW_LEAST = 512, WINDOW_MOST = 65536, P95 = 950000, P99 = 990000 };
 
-static bool add(struct durations *d, int64_t ns)
+/* ---- collecting ---- */
+
+bool report_open(struct report *r, bool one_way, uint32_t packets)
 {
-  if (d->n == d->room) {
-    const size_t room = d->room ? 2 * d->room : 256;
-    int64_t *const more = realloc(d->ns, room * sizeof *more);
-    if (!more) return false;
-    d->ns = more;
-    d->room = room;
-  }
-  d->ns[d->n++] = ns;
-  return true;
+  struct itw_stats_config config;
+
+  ITW_INIT(config);
+  config.window = packets < WINDOW_LEAST ? WINDOW_LEAST : packets < WINDOW_MOST ? packets : WINDOW_MOST;
+  config.flags = one_way ? ITW_STATS_ONE_WAY : 0;
+  r->one_way = one_way;
+  return itw_stats_new(&r->stats, &config) == ITW_OK;
 }
-
-static int compare(const void *a, const void *b)
-{
-  const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-  return (x > y) - (x < y);
-}
-
-static int64_t percentile(const struct durations *d, size_t percent) { return d->ns[(d->n * percent + 99) / 100 - 1]; }
-
-/* Without libm: Newton's method. */
-static double square_root(double x)
-{
-  double root = x > 1 ? x : 1;
-  if (x <= 0) return 0;
-  for (int i = 0; i < 200 && root - x / root > root * 1e-9; i++) root = (root + x / root) / 2;
-  return root;
-}
-
-struct summary report_summary(struct durations *d)
-{
-  struct summary s = {0};
-  double squares = 0;
-
-  if (!d->n) return s;
-  qsort(d->ns, d->n, sizeof d->ns[0], compare);
-  s.min = d->ns[0];
-  s.median = percentile(d, 50);
-  s.p95 = percentile(d, 95);
-  s.p99 = percentile(d, 99);
-  s.max = d->ns[d->n - 1];
-  for (size_t i = 0; i < d->n; i++) s.mean += (double)d->ns[i] / (double)d->n;
-  for (size_t i = 0; i < d->n; i++) squares += ((double)d->ns[i] - s.mean) * ((double)d->ns[i] - s.mean);
-  if (d->n > 1) s.stddev = square_root(squares / (double)(d->n - 1));
-  return s;
-}
-
-/* ---- the report ---- */
 
 void report_free(struct report *r)
 {
-  free(r->rtt.ns);
-  free(r->there.ns);
-  free(r->back.ns);
+  itw_stats_free(r->stats);
   memset(r, 0, sizeof *r);
 }
 
-bool report_add(struct report *r, const struct itw_reply *reply)
+/* Samples made by the library are never refused. */
+void report_reply(struct report *r, const struct itw_reply *reply)
 {
-  r->error_here = reply->e1;
-  r->error_there = reply->e2;
-  return add(&r->rtt, reply->rtt_ns) && add(&r->there, reply->there_ns) && add(&r->back, reply->back_ns);
+  struct itw_sample sample;
+  itw_sample_from_reply(&sample, reply);
+  if (itw_stats_add(r->stats, &sample) < 0) r->malformed++;
+  if (!(reply->flags & ITW_REPLY_TOS)) return;
+  r->tos_known++;
+  r->tos_changed += reply->tos_there != r->tos_sent;
+  r->tos_there = reply->tos_there;
 }
 
-static uint64_t lost(const struct report *r) { return r->sent - r->rtt.n; }
-static bool synchronised(uint16_t estimate) { return estimate >> 15; }
+void report_record(struct report *r, const struct itw_record *record)
+{
+  struct itw_sample sample;
+  itw_sample_from_record(&sample, record);
+  if (itw_stats_add(r->stats, &sample) < 0) r->malformed++;
+}
 
+/* ---- figures ---- */
+
+struct itw_loss report_loss(const struct report *r)
+{
+  struct itw_loss loss;
+  ITW_INIT(loss);
+  if (!r->stats || itw_stats_loss(r->stats, &loss) < 0) ITW_INIT(loss);
+  return loss;
+}
+
+struct itw_delays report_delays(const struct report *r, uint32_t which)
+{
+  struct itw_delays delays;
+  ITW_INIT(delays);
+  if (!r->stats || itw_stats_delays(r->stats, which, &delays) != ITW_OK) ITW_INIT(delays);
+  return delays;
+}
+
+static struct itw_reorder reordering(const struct report *r)
+{
+  struct itw_reorder reorder;
+  ITW_INIT(reorder);
+  if (!r->stats || itw_stats_reorder(r->stats, &reorder) < 0) ITW_INIT(reorder);
+  return reorder;
+}
+
+static struct itw_clock_errors clocks(const struct report *r)
+{
+  struct itw_clock_errors errors;
+  ITW_INIT(errors);
+  if (!r->stats || itw_stats_clocks(r->stats, &errors) < 0) ITW_INIT(errors);
+  return errors;
+}
+
+static int64_t percentile(const struct report *r, uint32_t which, uint32_t ppm)
+{
+  int64_t ns = 0;
+  return itw_stats_percentile(r->stats, which, ppm, &ns) == ITW_OK ? ns : 0;
+}
+
+/* Of a delay, its variation. */
+static int64_t variation(const struct report *r, uint32_t which)
+{
+  return percentile(r, which - ITW_STATS_THERE + ITW_STATS_PDV_THERE, P95);
+}
+
+static bool synchronised(uint16_t estimate) { return estimate >> 15; }
 static double ms(int64_t ns) { return (double)ns / 1e6; }
 static double us(int64_t ns) { return (double)ns / 1e3; }
+
+/* What the histogram shows. */
+static uint32_t main_delay(const struct report *r) { return r->one_way ? ITW_STATS_THERE : ITW_STATS_ROUND; }
 
 /* ---- as text ---- */
 
@@ -89,18 +109,30 @@ void report_print_reply(FILE *f, const struct itw_reply *reply)
                                      [ITW_REPLY_DUPLICATE] = "  duplicate",
                                      [ITW_REPLY_LATE] = "  too late"};
 
-  fprintf(f, "seq %" PRIu32 "  rtt %.3f ms  there %.3f ms (ttl %u)  back %.3f ms (ttl %u)%s\n", reply->seq,
-          ms(reply->rtt_ns), ms(reply->there_ns), reply->ttl_there, ms(reply->back_ns), reply->ttl_back,
+  fprintf(f, "seq %" PRIu32 "  rtt %.3f ms  there %.3f ms (ttl %u", reply->seq, ms(reply->rtt_ns), ms(reply->there_ns),
+          reply->ttl_there);
+  if (reply->flags & ITW_REPLY_TOS) fprintf(f, ", dscp %d, ecn %d", reply->tos_there >> 2, reply->tos_there & 3);
+  fprintf(f, ")  back %.3f ms (ttl %u)%s\n", ms(reply->back_ns), reply->ttl_back,
           reply->kind <= ITW_REPLY_LATE ? note[reply->kind] : "");
 }
 
-static void print_durations(FILE *f, const char *title, struct durations *d)
+void report_print_record(FILE *f, const char *direction, const struct itw_record *r)
 {
-  const struct summary s = report_summary(d);
+  if (r->received)
+    fprintf(f, "%s  seq %" PRIu32 "  delay %.3f ms (ttl %u)\n", direction, r->seq,
+            ms(itw_ntp_diff_ns(r->received, r->sent)), r->ttl);
+  else
+    fprintf(f, "%s  seq %" PRIu32 "  lost\n", direction, r->seq);
+}
 
-  if (!d->n) return;
+static void print_delays(FILE *f, const char *title, const struct report *r, uint32_t which)
+{
+  const struct itw_delays d = report_delays(r, which);
+
+  if (!d.count) return;
   fprintf(f, "%s min/median/p95/p99/max/mean/stddev %.3f/%.3f/%.3f/%.3f/%.3f/%.3f/%.3f ms, variation %.3f ms\n", title,
-          ms(s.min), ms(s.median), ms(s.p95), ms(s.p99), ms(s.max), s.mean / 1e6, s.stddev / 1e6, ms(s.p95 - s.min));
+          ms(d.min), ms(d.median), ms(percentile(r, which, P95)), ms(percentile(r, which, P99)), ms(d.max), ms(d.mean),
+          ms(d.stddev), ms(variation(r, which)));
 }
 
 static void print_clock(FILE *f, const char *whose, uint16_t estimate)
@@ -111,31 +143,113 @@ static void print_clock(FILE *f, const char *whose, uint16_t estimate)
     fprintf(f, "%s not synchronised", whose);
 }
 
-void report_print(FILE *f, struct report *r, const struct report_head *head)
+static void print_clocks(FILE *f, uint16_t here, uint16_t there)
+{
+  print_clock(f, "clocks: here", here);
+  print_clock(f, ", there", there);
+  fputs(synchronised(here) && synchronised(there) ? "\n" : ": one-way delays mean nothing, their variation does\n", f);
+}
+
+static void print_loss(FILE *f, const struct report *r)
+{
+  const struct itw_loss loss = report_loss(r);
+  const struct itw_reorder order = reordering(r);
+
+  fprintf(f, "%" PRIu64 " sent, %" PRIu64 " received, %" PRIu64 " lost", loss.sent - loss.skipped, loss.received,
+          loss.lost);
+  if (loss.runs) fprintf(f, " (in %" PRIu64 " runs, the longest %" PRIu64 ")", loss.runs, loss.longest);
+  fprintf(f, ", %" PRIu64 " duplicates, %" PRIu64 " reordered", loss.duplicates, order.reordered);
+  if (order.reordered) fprintf(f, " (by at most %" PRIu64 ")", order.extent_max);
+  if (loss.skipped) fprintf(f, ", %" PRIu64 " never sent", loss.skipped);
+  if (loss.late) fprintf(f, ", %" PRIu64 " too late", loss.late);
+  if (r->discarded) fprintf(f, ", %" PRIu64 " discarded", r->discarded);
+  if (r->auth_failures) fprintf(f, ", %" PRIu64 " forged", r->auth_failures);
+  if (r->malformed) fprintf(f, ", %" PRIu64 " malformed", r->malformed);
+  if (order.beyond) fprintf(f, ", %" PRIu64 " too far behind to tell", order.beyond);
+  fputc('\n', f);
+}
+
+/* Rows of a round width up to the 99th percentile, and one for the rest. */
+static void print_histogram(FILE *f, const struct report *r)
+{
+  enum { ROWS = 20, BAR = 50 };
+  const uint32_t which = main_delay(r);
+  const struct itw_delays d = report_delays(r, which);
+  uint64_t count[ROWS + 1] = {0}, most = 1;
+  int64_t width = 1;
+  struct itw_bin bin;
+
+  if (!d.count) return;
+  for (int step = 0; (percentile(r, which, P99) - d.min) / width >= ROWS; step++)
+    width = width * (step % 3 == 1 ? 5 : 4) / 2;
+  const int64_t low = d.min - (d.min % width + width) % width; /* rounded down */
+  for (uint32_t i = 0; itw_stats_bin(r->stats, which, i, &bin) == ITW_OK; i++) {
+    const int64_t row = bin.low > low ? (bin.low - low) / width : 0;
+    count[row < ROWS ? row : ROWS] += bin.count;
+  }
+  for (int i = 0; i <= ROWS; i++) most = count[i] > most ? count[i] : most;
+  fprintf(f, "%s, ms\n", r->one_way ? "delay" : "rtt");
+  for (int i = 0; i <= ROWS; i++) {
+    static const char bar[] = "##################################################";
+    if (!count[i]) continue;
+    fprintf(f, i < ROWS ? "%10.3f" : "%10.3f and more", ms(low + i * width));
+    fprintf(f, "%*s %8" PRIu64 " %.*s\n", i < ROWS ? 9 : 0, "", count[i], (int)((count[i] * BAR + most - 1) / most),
+            bar);
+  }
+}
+
+static void print_head(FILE *f, const struct report_head *head)
 {
   char text[NAMES_TEXT];
 
-  fprintf(f, "--- %s: TWAMP, mode %s, keys from ", head->peer, itw_mode_name(head->mode));
+  fprintf(f, "--- %s: %s, mode %s, keys from ", head->peer, head->protocol == ITW_OWAMP ? "OWAMP" : "TWAMP",
+          itw_mode_name(head->mode));
   fputs(head->scheme ? itw_scheme_name(head->scheme) : "nowhere", f);
   if (head->sa.protocol) fprintf(f, " (%s)", names_of_sa(text, &head->sa));
-  fprintf(f, "\n%" PRIu64 " sent, %zu received, %" PRIu64 " lost, %" PRIu64 " duplicates, %" PRIu64 " reordered",
-          r->sent, r->rtt.n, lost(r), r->duplicates, r->reordered);
-  if (r->late) fprintf(f, ", %" PRIu64 " too late", r->late);
-  if (r->auth_failures) fprintf(f, ", %" PRIu64 " forged", r->auth_failures);
-  if (r->malformed) fprintf(f, ", %" PRIu64 " malformed", r->malformed);
+  if (head->features) fprintf(f, ", with %s", names_of_features(text, head->features));
   fputc('\n', f);
-  print_durations(f, "rtt  ", &r->rtt);
-  print_durations(f, "there", &r->there);
-  print_durations(f, "back ", &r->back);
-  if (r->rtt.n) {
-    print_clock(f, "clocks: here", r->error_here);
-    print_clock(f, ", there", r->error_there);
-    fputs(synchronised(r->error_here) && synchronised(r->error_there)
-              ? "\n"
-              : ": one-way delays mean nothing, their variation does\n",
-          f);
+}
+
+static void print_round(FILE *f, const struct report *r)
+{
+  const struct itw_clock_errors errors = clocks(r);
+
+  print_loss(f, r);
+  print_delays(f, "rtt  ", r, ITW_STATS_ROUND);
+  print_delays(f, "there", r, ITW_STATS_THERE);
+  print_delays(f, "back ", r, ITW_STATS_BACK);
+  if (r->tos_known)
+    fprintf(f, "there with DSCP %d, ECN %d; changed on the way: %" PRIu64 "\n", r->tos_there >> 2, r->tos_there & 3,
+            r->tos_changed);
+  if (report_loss(r).received) print_clocks(f, errors.last_here, errors.last_there);
+}
+
+static void print_one_way(FILE *f, const char *title, const struct report *r, bool to)
+{
+  const struct itw_clock_errors errors = clocks(r);
+
+  fprintf(f, "%s: ", title);
+  print_loss(f, r);
+  print_delays(f, "delay", r, ITW_STATS_THERE);
+  if (report_loss(r).received)
+    print_clocks(f, to ? errors.last_here : errors.last_there, to ? errors.last_there : errors.last_here);
+}
+
+void report_print(FILE *f, const struct report r[REPORTS], const struct report_head *head, bool histogram)
+{
+  bool broken = false;
+
+  print_head(f, head);
+  for (int i = 0; i < REPORTS; i++) {
+    if (!r[i].stats) continue;
+    if (!r[i].one_way)
+      print_round(f, &r[i]);
+    else
+      print_one_way(f, i == REPORT_TO ? "to the Server" : "from the Server", &r[i], i == REPORT_TO);
+    if (histogram) print_histogram(f, &r[i]);
+    broken |= r[i].broken;
   }
-  if (r->broken) fputs("the control connection broke before the end: these results are invalid\n", f);
+  if (broken) fputs("the control connection broke before the end: these results are invalid\n", f);
 }
 
 /* ---- as JSON ---- */
@@ -153,11 +267,11 @@ static void json_string(FILE *f, const char *text)
   fputc('"', f);
 }
 
-static void json_durations(FILE *f, const char *name, struct durations *d)
+static void json_delays(FILE *f, const char *name, const struct report *r, uint32_t which)
 {
-  const struct summary s = report_summary(d);
+  const struct itw_delays d = report_delays(r, which);
 
-  if (!d->n) {
+  if (!d.count) {
     fprintf(
         f,
         ",\"%s\":{\"min\":null,\"median\":null,\"p95\":null,\"p99\":null,\"max\":null,\"mean\":null,\"stddev\":null}",
@@ -166,15 +280,14 @@ static void json_durations(FILE *f, const char *name, struct durations *d)
   }
   fprintf(f,
           ",\"%s\":{\"min\":%.3f,\"median\":%.3f,\"p95\":%.3f,\"p99\":%.3f,\"max\":%.3f,\"mean\":%.3f,\"stddev\":%.3f}",
-          name, us(s.min), us(s.median), us(s.p95), us(s.p99), us(s.max), s.mean / 1e3, s.stddev / 1e3);
+          name, us(d.min), us(d.median), us(percentile(r, which, P95)), us(percentile(r, which, P99)), us(d.max),
+          us(d.mean), us(d.stddev));
 }
 
-static void json_variation(FILE *f, const char *name, struct durations *d)
+static void json_variation(FILE *f, const char *name, const struct report *r, uint32_t which)
 {
-  const struct summary s = report_summary(d);
-
-  if (d->n)
-    fprintf(f, "\"%s\":%.3f", name, us(s.p95 - s.min));
+  if (report_delays(r, which).count)
+    fprintf(f, "\"%s\":%.3f", name, us(variation(r, which)));
   else
     fprintf(f, "\"%s\":null", name);
 }
@@ -185,33 +298,113 @@ static void json_clock(FILE *f, const char *name, uint16_t estimate)
           (double)itw_error_ns(estimate) / 1e3);
 }
 
-void report_print_json(FILE *f, struct report *r, const struct report_head *head)
+static void json_sid(FILE *f, const uint8_t sid[16])
+{
+  fputs("\"sid\":\"", f);
+  for (size_t i = 0; i < 16; i++) fprintf(f, "%02x", sid[i]);
+  fputc('"', f);
+}
+
+static void json_counts(FILE *f, const struct report *r)
+{
+  const struct itw_loss loss = report_loss(r);
+  const struct itw_reorder order = reordering(r);
+
+  json_sid(f, r->sid);
+  fprintf(f,
+          ",\"valid\":%s,\"sent\":%" PRIu64 ",\"received\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"skipped\":%" PRIu64
+          ",\"loss_runs\":%" PRIu64 ",\"longest_loss\":%" PRIu64 ",\"duplicates\":%" PRIu64 ",\"reordered\":%" PRIu64
+          ",\"reorder_extent_max\":%" PRIu64 ",\"late\":%" PRIu64 ",\"discarded\":%" PRIu64
+          ",\"auth_failures\":%" PRIu64 ",\"malformed\":%" PRIu64,
+          r->broken ? "false" : "true", loss.sent - loss.skipped, loss.received, loss.lost, loss.skipped, loss.runs,
+          loss.longest, loss.duplicates, order.reordered, order.extent_max, loss.late, r->discarded, r->auth_failures,
+          r->malformed);
+}
+
+static void json_histogram(FILE *f, const struct report *r)
+{
+  struct itw_bin bin;
+
+  fputs(",\"histogram_us\":[", f);
+  for (uint32_t i = 0; itw_stats_bin(r->stats, main_delay(r), i, &bin) == ITW_OK; i++)
+    fprintf(f, "%s[%.3f,%.3f,%" PRIu64 "]", i ? "," : "", us(bin.low), us(bin.high), bin.count);
+  fputc(']', f);
+}
+
+static void json_round(FILE *f, const struct report *r)
+{
+  const struct itw_clock_errors errors = clocks(r);
+
+  fputc(',', f);
+  json_counts(f, r);
+  json_delays(f, "rtt_us", r, ITW_STATS_ROUND);
+  json_delays(f, "there_us", r, ITW_STATS_THERE);
+  json_delays(f, "back_us", r, ITW_STATS_BACK);
+  fputs(",\"variation_us\":{", f);
+  json_variation(f, "rtt", r, ITW_STATS_ROUND);
+  fputc(',', f);
+  json_variation(f, "there", r, ITW_STATS_THERE);
+  fputc(',', f);
+  json_variation(f, "back", r, ITW_STATS_BACK);
+  fputc('}', f);
+  if (r->tos_known)
+    fprintf(f, ",\"there\":{\"dscp\":%d,\"ecn\":%d,\"changed\":%" PRIu64 "}", r->tos_there >> 2, r->tos_there & 3,
+            r->tos_changed);
+  json_clock(f, "clock_here", errors.last_here);
+  json_clock(f, "clock_there", errors.last_there);
+}
+
+static void json_one_way(FILE *f, const char *name, const struct report *r, bool histogram)
+{
+  const struct itw_clock_errors errors = clocks(r);
+
+  fprintf(f, ",\"%s\":{", name);
+  json_counts(f, r);
+  json_delays(f, "delay_us", r, ITW_STATS_THERE);
+  fputc(',', f);
+  json_variation(f, "variation_us", r, ITW_STATS_THERE);
+  json_clock(f, "clock_sender", errors.last_here);
+  json_clock(f, "clock_receiver", errors.last_there);
+  if (histogram) json_histogram(f, r);
+  fputc('}', f);
+}
+
+/* What is true of both directions together, under the names that TWAMP's members have. */
+static void json_sums(FILE *f, const struct report r[REPORTS])
+{
+  const struct itw_loss to = report_loss(&r[REPORT_TO]), from = report_loss(&r[REPORT_FROM]);
+
+  fputc(',', f);
+  json_sid(f, r[REPORT_TO].stats ? r[REPORT_TO].sid : r[REPORT_FROM].sid);
+  fprintf(f,
+          ",\"valid\":%s,\"sent\":%" PRIu64 ",\"received\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"duplicates\":%" PRIu64
+          ",\"reordered\":%" PRIu64 ",\"auth_failures\":%" PRIu64,
+          r[REPORT_TO].broken || r[REPORT_FROM].broken ? "false" : "true",
+          to.sent - to.skipped + from.sent - from.skipped, to.received + from.received, to.lost + from.lost,
+          to.duplicates + from.duplicates, reordering(&r[REPORT_TO]).reordered + reordering(&r[REPORT_FROM]).reordered,
+          r[REPORT_TO].auth_failures + r[REPORT_FROM].auth_failures);
+  json_delays(f, "rtt_us", &(struct report){0}, ITW_STATS_ROUND);
+}
+
+void report_print_json(FILE *f, const struct report r[REPORTS], const struct report_head *head, bool histogram)
 {
   char text[NAMES_TEXT];
 
-  fputs("{\"protocol\":\"twamp\"", f);
+  fprintf(f, "{\"protocol\":\"%s\"", itw_protocol_name(head->protocol));
   fprintf(f, ",\"scheme\":\"%s\",\"mode\":\"%s\",\"peer\":", head->scheme ? itw_scheme_name(head->scheme) : "none",
           itw_mode_name(head->mode));
   json_string(f, head->peer);
   if (head->sa.protocol) fprintf(f, ",\"sa\":\"%s\"", names_of_sa(text, &head->sa));
-  fputs(",\"sid\":\"", f);
-  for (size_t i = 0; i < sizeof head->sid; i++) fprintf(f, "%02x", head->sid[i]);
-  fprintf(f,
-          "\",\"valid\":%s,\"sent\":%" PRIu64 ",\"received\":%zu,\"lost\":%" PRIu64 ",\"duplicates\":%" PRIu64
-          ",\"reordered\":%" PRIu64 ",\"late\":%" PRIu64 ",\"auth_failures\":%" PRIu64 ",\"malformed\":%" PRIu64,
-          r->broken ? "false" : "true", r->sent, r->rtt.n, lost(r), r->duplicates, r->reordered, r->late,
-          r->auth_failures, r->malformed);
-  json_durations(f, "rtt_us", &r->rtt);
-  json_durations(f, "there_us", &r->there);
-  json_durations(f, "back_us", &r->back);
-  fputs(",\"variation_us\":{", f);
-  json_variation(f, "rtt", &r->rtt);
-  fputc(',', f);
-  json_variation(f, "there", &r->there);
-  fputc(',', f);
-  json_variation(f, "back", &r->back);
-  fputc('}', f);
-  json_clock(f, "clock_here", r->error_here);
-  json_clock(f, "clock_there", r->error_there);
+  fputs(",\"features\":\"", f);
+  if (head->features) fputs(names_of_features(text, head->features), f);
+  fputc('"', f);
+  if (head->protocol == ITW_TWAMP) {
+    json_round(f, &r[REPORT_ROUND]);
+    if (histogram) json_histogram(f, &r[REPORT_ROUND]);
+  } else {
+    json_sums(f, r);
+    if (r[REPORT_TO].stats) json_one_way(f, "to", &r[REPORT_TO], histogram);
+    if (r[REPORT_FROM].stats) json_one_way(f, "from", &r[REPORT_FROM], histogram);
+  }
   fputs("}\n", f);
 }

@@ -2,47 +2,51 @@
 #ifndef COMMON_REPORT_H
 #define COMMON_REPORT_H
 
-/* What a measurement found: collected reply by reply, then worked out, then printed. */
+/* What a measurement found, in bounded memory (<ipsectwamp/stats.h>), and how it is printed. TWAMP has one report, with the
+   way there, the way back, and the round trip; OWAMP one for each direction. */
 
-#include <ipsectwamp/sender.h>
+#include <ipsectwamp/conn.h>
+#include <ipsectwamp/stats.h>
 #include <stdbool.h>
 #include <stdio.h>
-
-/* Of some durations, in ns; percentiles by nearest rank. */
-struct summary {
-  double mean, stddev; /* of the sample, n - 1 */
-  int64_t min, median, p95, p99, max;
-};
-
-struct durations {
-  int64_t *ns;
-  size_t n, room;
-};
 
 /* Packet delay variation (RFC 5481 §4.2) is what p95 is above the minimum: a difference of delays, so in one direction
    too it needs no synchronised clocks. One-way delays themselves do. */
 struct report {
-  struct durations rtt, there, back;
-  uint64_t sent, duplicates, reordered, late, auth_failures, malformed;
-  uint16_t error_here, error_there; /* Error Estimates, the last ones */
-  bool broken;                      /* the control connection broke: results are invalid (RFC 4656 §3.8) */
+  itw_stats *stats; /* NULL: this direction wasn't asked for */
+  bool one_way;
+  bool broken;      /* the control connection broke: results are invalid (RFC 4656 §3.8) */
+  uint8_t sid[16];
+  uint64_t auth_failures, malformed, discarded; /* discarded: OWAMP's, by RFC 4656 §4.2 */
+  /* RFC 7750: replies that say how their packet arrived; those with another DSCP or ECN than it was sent with; the last one. */
+  uint64_t tos_known, tos_changed;
+  uint8_t tos_sent, tos_there;
 };
 
+/* packets: among how many duplicates are told apart and their order seen. False: no memory. */
+bool report_open(struct report *, bool one_way, uint32_t packets);
 void report_free(struct report *);
-/* A first reply in time. False: no memory. */
-bool report_add(struct report *, const struct itw_reply *);
-struct summary report_summary(struct durations *); /* sorts; all 0 if there are none */
+void report_reply(struct report *, const struct itw_reply *);
+void report_record(struct report *, const struct itw_record *);
+
+struct itw_loss report_loss(const struct report *);
+struct itw_delays report_delays(const struct report *, uint32_t which); /* ITW_STATS_*; count 0: none */
 
 /* How the measurement was made, for printing. */
 struct report_head {
   const char *peer;
-  uint32_t scheme, mode;
-  uint8_t sid[16];
+  uint32_t protocol, scheme, mode, features;
   struct itw_sa sa; /* protocol 0: none */
 };
-void report_print(FILE *, struct report *, const struct report_head *);
-void report_print_json(FILE *, struct report *, const struct report_head *);
-/* One line for one reply. */
+/* All reports of a measurement: TWAMP's, or OWAMP's to the Server and from it. */
+enum { REPORT_ROUND = 0, REPORT_TO = 0, REPORT_FROM = 1, REPORTS = 2 };
+
+/* Without histograms, or with one for each report. */
+void report_print(FILE *, const struct report[REPORTS], const struct report_head *, bool histogram);
+void report_print_json(FILE *, const struct report[REPORTS], const struct report_head *, bool histogram);
+
+/* One line for one packet. */
 void report_print_reply(FILE *, const struct itw_reply *);
+void report_print_record(FILE *, const char *direction, const struct itw_record *);
 
 #endif

@@ -2,13 +2,14 @@
 #ifndef COMMON_RESPOND_H
 #define COMMON_RESPOND_H
 
-/* Server and Session-Reflector on one loop: any number of control connections, a UDP socket for each session. */
+/* Server with a Session-Reflector, or for OWAMP with Session-Sender and Session-Receiver, on one loop: any number of
+   control connections, a UDP socket for each session. */
 
+#include "limits.h"
 #include "loop.h"
 
 #include <ipsectwamp/reflector.h>
 #include <ipsectwamp/server.h>
-#include <ipsectwamp/wire.h> /* ITW_ACCEPT_* */
 #include <stdio.h>
 
 enum { RESPOND_LISTENERS = 2, RESPOND_TIMEOUT_MAX_S = 900 };
@@ -19,16 +20,21 @@ struct respond_config {
   unsigned binds;
   itw_keyring *ring;                       /* NULL: no keys */
   uint32_t schemes, modes, legacy_modes;   /* as in itw_server_config */
+  uint32_t protocol;                       /* ITW_TWAMP, ITW_OWAMP */
+  uint32_t features;                       /* TWAMP: what to offer */
   uint32_t count;                          /* PBKDF2; 0: the library's defaults */
   uint32_t max_padding;                    /* 0: 9000 */
   uint32_t refwait_s, servwait_s, setup_s; /* 0: the library's defaults */
   uint32_t connections;    /* at a time; beyond that, one that is slow to set up makes room */
   uint32_t sessions;       /* at a time, over all connections */
   uint32_t per_connection; /* sessions of one connection */
+  struct limits limits[CLASSES]; /* OWAMP */
+  uint64_t keep_ns;        /* OWAMP: how long results are kept */
+  bool third_party;        /* test packets may come from and go to others than the client (RFC 4656 §6.2) */
 };
 
 /* Timers that it needs of the loop. */
-#define RESPOND_TIMERS(config) ((config)->connections + 3u)
+#define RESPOND_TIMERS(config) ((config)->connections + 6u)
 
 enum { RESPOND_WHY = 256 };
 struct respond;

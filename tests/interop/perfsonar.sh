@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# Our itw-responder and itw-ping against perfSONAR's twping and twampd, on loopback, in every mode.
+# Our itw-responder and itw-ping against perfSONAR's twping, twampd, owping, owampd, owstats and powstream, on loopback, in
+# every mode.
 # README.md beside this file says how to get perfSONAR's programs and what is checked.
 #
 # exit: 0 every case passed, 1 a case failed, 2 it couldn't be run, 77 skipped (no perfSONAR given)
@@ -10,11 +11,15 @@ set -u
 export LC_ALL=C
 umask 077
 
-usage='usage: perfsonar.sh [--build DIR] [--count N] [--ipv4-only] PERFSONAR_PREFIX'
+usage='usage: perfsonar.sh [--build DIR] [--count N] [--ipv4-only] [--only twamp|owamp] PERFSONAR_PREFIX'
 at_once=8              # twpings in the case with several
 interval=0.01          # seconds between packets
+stream_count=50        # powstream: packets of a session, mean seconds between them, seconds until it is ended
+stream_interval=0.05
+stream_time=14
 key_name=interop
-modes='O A E M'        # as perfSONAR names them
+modes='O A E M'        # as perfSONAR names them; OWAMP has no M
+ways='both to from'    # OWAMP: from the client's side
 declare -A our_mode=([O]=open [A]=auth [E]=enc [M]=mixed)
 declare -A address=([4]=127.0.0.1 [6]=::1)
 declare -A host=([4]=127.0.0.1 [6]='[::1]')      # as it stands before :PORT
@@ -27,13 +32,18 @@ here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd) || exit 2
 build=$here/../../build
 count=100
 families='4 6'
+protocols='twamp owamp'
 prefix=
 
 while [ $# -gt 0 ]; do
     case $1 in
-    --build | --count)
+    --build | --count | --only)
         [ $# -ge 2 ] || die "$1 needs a value ($usage)"
-        if [ "$1" = --build ]; then build=$2; else count=$2; fi
+        case $1 in
+        --build) build=$2 ;;
+        --count) count=$2 ;;
+        --only) protocols=$2 ;;
+        esac
         shift
         ;;
     --ipv4-only) families=4 ;;
@@ -53,12 +63,19 @@ if [ -z "$prefix" ]; then
 fi
 [[ $count =~ ^[1-9][0-9]{0,5}$ ]] || die "--count: a number from 1 to 999999, not '$count'"
 
+[[ $protocols =~ ^(twamp|owamp|twamp owamp)$ ]] || die "--only: twamp or owamp, not '$protocols'"
+
 twping=$prefix/bin/twping
+owping=$prefix/bin/owping
+owstats=$prefix/bin/owstats
+powstream=$prefix/bin/powstream
 twampd=$prefix/sbin/twampd
+owampd=$prefix/sbin/owampd
 [ -x "$twampd" ] || twampd=$prefix/bin/twampd
+[ -x "$owampd" ] || owampd=$prefix/bin/owampd
 responder=$build/examples/itw-responder
 ping=$build/examples/itw-ping
-for program in "$twping" "$twampd"; do
+for program in "$twping" "$twampd" "$owping" "$owstats" "$powstream" "$owampd"; do
     [ -x "$program" ] || die "no program $program: is '$prefix' a perfSONAR installation prefix?"
 done
 for program in "$responder" "$ping"; do
@@ -67,7 +84,7 @@ done
 command -v timeout >/dev/null || die 'coreutils timeout is needed'
 
 client_limit=$((60 + count / 50))       # seconds that a client may take
-peer_limit=$((client_limit * 80))       # and a server: longer than all cases together
+peer_limit=$((client_limit * 160))       # and a server: longer than all cases together
 
 # --- processes: only what start() started, each with a limit of its own --------------------------
 
@@ -168,11 +185,12 @@ failed() {
 
 declare -A peer_pid=() peer_port=()
 
-# start_responder FAMILY
+# start_responder FAMILY PROTOCOL
 start_responder() {
-    local name=itw-responder-$1 line try
-    start "$peer_limit" "$name" "$responder" --bind "${address[$1]}" --port 0 \
-        --keys "$work/right.keys" --scheme psk --modes open,auth,enc,mixed
+    local name=itw-responder-$2-$1 line try offered=open,auth,enc
+    [ "$2" = owamp ] || offered=$offered,mixed
+    start "$peer_limit" "$name" "$responder" --bind "${address[$1]}" --port 0 --protocol "$2" \
+        --keys "$work/right.keys" --scheme psk --modes $offered --limits-open "packets=$((count + 1000))"
     for ((try = 0; try < 100; try++)); do
         line=$(grep -m1 '^listening on ' "$work/$name.out" 2>/dev/null)
         if [ -n "$line" ]; then
@@ -188,20 +206,21 @@ start_responder() {
     return 1
 }
 
-# start_twampd FAMILY
-start_twampd() {
-    local name=twampd-$1 port round try root=()
+# start_daemon FAMILY PROGRAM: twampd or owampd
+start_daemon() {
+    local name=$2-$1 port round try root=() kind=${2%d} offered=OAEM
+    [ "$2" = twampd ] || offered=OAE
     [ "$(id -u)" -ne 0 ] || root=(-f)
     mkdir -p "$work/$name"
-    printf 'dieby 2\n' >"$work/$name/twamp-server.conf"
+    printf 'dieby 2\n' >"$work/$name/$kind-server.conf"
     printf 'limit root with bandwidth=0, disk=0, allow_open_mode=on\nassign default root\n' \
-        >"$work/$name/twamp-server.limits"
-    cp "$work/right.pfs" "$work/$name/twamp-server.pfs"
+        >"$work/$name/$kind-server.limits"
+    cp "$work/right.pfs" "$work/$name/$kind-server.pfs"
 
     for ((round = 0; round < 10; round++)); do
         port=$((20000 + RANDOM % 12000))
         connects "${address[$1]}" $port && continue
-        start "$peer_limit" "$name" "$twampd" -Z -v "${root[@]}" -a OAEM \
+        start "$peer_limit" "$name" "${!2}" -Z -v "${root[@]}" -a $offered \
             -c "$work/$name" -d "$work/$name" -R "$work/$name" -S "${host[$1]}:$port"
         for ((try = 0; try < 100; try++)); do
             sleep 0.1
@@ -221,8 +240,8 @@ start_twampd() {
 need() {
     running "${peer_pid[$1-$2]:-}" && return 0
     case $1 in
-    itw-responder) start_responder "$2" ;;
-    twampd) start_twampd "$2" ;;
+    itw-responder-*) start_responder "$2" "${1##*-}" ;;
+    twampd | owampd) start_daemon "$2" "$1" ;;
     esac
 }
 
@@ -232,48 +251,79 @@ need() {
 twping_command() {
     command=("$twping" "-$3" -A "$2" -M -c "$count" -i "${interval}f" -L 2)
     [ "$2" = O ] || command+=(-u "$(key_of "$1")" -k "$work/$1.pfs")
-    command+=("${host[$3]}:${peer_port[itw-responder-$3]}")
+    command+=("${host[$3]}:${peer_port[itw-responder-twamp-$3]}")
 }
 
-# ping_command KEYS MODE FAMILY: in $command
+# owping_command KEYS MODE FAMILY NAME SCHEDULE: the same; what was fetched or received is kept in NAME.to and NAME.from
+owping_command() {
+    local wait=$interval
+    [ "$5" = exp ] || wait=${interval}f
+    command=("$owping" "-$3" -A "$2" -M -c "$count" -i "$wait" -L 2 -T "$work/$4.to" -F "$work/$4.from")
+    [ "$2" = O ] || command+=(-u "$(key_of "$1")" -k "$work/$1.pfs")
+    command+=("${host[$3]}:${peer_port[itw-responder-owamp-$3]}")
+}
+
+# ping_command KEYS MODE FAMILY [SCHEDULE WAY]: in $command; with the last two OWAMP
 ping_command() {
+    local server=twampd-$3
     command=("$ping" --json --scheme psk --mode "${our_mode[$2]}" -c "$count" -i "$interval")
     [ "$2" = O ] || command+=(--keys "$work/$1.keys" --key "$(key_of "$1")")
-    command+=("${host[$3]}:${peer_port[twampd-$3]}")
+    if [ $# -gt 3 ]; then
+        server=owampd-$3
+        command+=(--protocol owamp --schedule "$4")
+        [ "$5" = both ] || command+=("--$5")
+    fi
+    command+=("${host[$3]}:${peer_port[$server]}")
 }
 
 key_of() { if [ "$1" = stranger ]; then echo stranger; else echo "$key_name"; fi; }
 
-# judge_twping NAME: sets sent, received, lost, and reason when something is wrong
-judge_twping() {
-    local finished duplicates
+# judge_machine NAME PROGRAM SESSIONS: what perfSONAR's programs print for machines, a part for each session; sets sent,
+# received, lost, and reason when something is wrong
+judge_machine() {
+    local finished duplicates all=$((count * $3))
     read -r sent lost duplicates finished < <(awk '
-        $1 == "SENT" { sent = $2 }          $1 == "LOST" { lost = $2 }
-        $1 ~ /^DUPS_(FWD|BCK)$/ { dups += $2 }   $1 == "SESSION_FINISHED" { finished = $2 }
-        END { print sent == "" ? "-" : sent, lost == "" ? "-" : lost, dups + 0, finished + 0 }' "$work/$1.out")
+        $1 == "SENT" { sent += $2; s = 1 }       $1 == "LOST" { lost += $2; l = 1 }
+        $1 ~ /^DUPS(_FWD|_BCK)?$/ { dups += $2 }  $1 == "SESSION_FINISHED" { finished += $2 }
+        END { print s ? sent : "-", l ? lost : "-", dups + 0, finished + 0 }' "$work/$1.out")
     received=-
     if [ "$sent" != - ] && [ "$lost" != - ]; then received=$((sent - lost)); fi
 
     reason=
     if [ "$status" -eq 124 ]; then reason="no end after $client_limit s"
-    elif [ "$status" -ne 0 ]; then reason="twping: exit $status"
-    elif [ "$received" = - ]; then reason='twping: no result'    # it exits with 0 all the same
-    elif [ "$finished" -ne 1 ]; then reason='twping: session not finished'
-    elif [ "$sent" -ne "$count" ]; then reason="$sent of $count sent"
+    elif [ "$status" -ne 0 ]; then reason="$2: exit $status"
+    elif [ "$received" = - ]; then reason="$2: no result"    # it exits with 0 all the same
+    elif [ "$finished" -ne "$3" ]; then reason="$2: session not finished"
+    elif [ "$sent" -ne "$all" ]; then reason="$sent of $all sent"
     elif [ "$lost" -ne 0 ]; then reason="$lost lost"
     elif [ "$duplicates" -ne 0 ]; then reason="$duplicates duplicates"
     fi
 }
 
+judge_twping() { judge_machine "$1" twping 1; }
+
+# judge_owping NAME: both directions, and then once more what it has kept of each, by owstats
+judge_owping() {
+    local way first all=() name=$1
+    judge_machine "$name" owping 2
+    all=("$sent" "$received" "$lost")
+    for way in to from; do
+        [ -z "$reason" ] || break
+        run "$name-$way" "$owstats" -M "$work/$name.$way"
+        judge_machine "$name-$way" owstats 1
+    done
+    sent=${all[0]} received=${all[1]} lost=${all[2]}
+}
+
 # json FILE KEY: a number or a string of a flat part of the object
 json() {
-    tr '\n' ' ' <"$work/$1" |
+    sed 's/,"\(to\|from\)":{.*//' "$work/$1" | tr '\n' ' ' |
         sed -n "s/.*\"$2\"[[:space:]]*:[[:space:]]*\"\{0,1\}\([A-Za-z0-9_.-]\{1,\}\).*/\1/p"
 }
 
-# judge_ping NAME MODE: the same for itw-ping
+# judge_ping NAME MODE [DIRECTIONS]: the same for itw-ping
 judge_ping() {
-    local key value
+    local key value all=$((count * ${3:-1}))
     declare -A got=()
     for key in sent received lost duplicates auth_failures mode; do
         value=$(json "$1.out" "$key")
@@ -285,9 +335,9 @@ judge_ping() {
     if [ "$status" -eq 124 ]; then reason="no end after $client_limit s"
     elif [ "$status" -ne 0 ]; then reason="itw-ping: exit $status"
     elif [ "${got[mode]}" != "${our_mode[$2]}" ]; then reason="itw-ping: mode is ${got[mode]}"
-    elif [ "$sent" != "$count" ]; then reason="$sent of $count sent"
+    elif [ "$sent" != "$all" ]; then reason="$sent of $all sent"
     elif [ "$lost" != 0 ]; then reason="$lost lost"
-    elif [ "$received" != "$count" ]; then reason="$received of $count received"
+    elif [ "$received" != "$all" ]; then reason="$received of $all received"
     elif [ "${got[duplicates]}" != 0 ]; then reason="${got[duplicates]} duplicates"
     elif [ "${got[auth_failures]}" != 0 ]; then reason="${got[auth_failures]} auth_failures"
     fi
@@ -296,7 +346,8 @@ judge_ping() {
 # --- cases -----------------------------------------------------------------------------------------
 # Each is CLIENT MODE FAMILY; the client says which server it goes to.
 
-declare -A server_of=([twping]=itw-responder [itw-ping]=twampd)
+declare -A server_of=([twping]=itw-responder-twamp [itw-ping]=twampd
+                      [owping]=itw-responder-owamp [powstream]=itw-responder-owamp [itw-ping-owamp]=owampd)
 
 # prepare CASE CLIENT MODE FAMILY: sets server and name (of the output files), or fails the case
 prepare() {
@@ -308,7 +359,7 @@ prepare() {
 }
 
 case_measures() {
-    local title="$1 -> ${server_of[$1]}" server name logs=()
+    local title="$1 -> ${server_of[$1]%-twamp}" server name logs=()
     prepare "$title" "$@" || return
     if [ "$1" = twping ]; then twping_command right "$2" "$3"; else ping_command right "$2" "$3"; fi
     run "$name" "${command[@]}"
@@ -324,10 +375,77 @@ case_measures() {
     fi
 }
 
+# case_owping MODE FAMILY SCHEDULE: owping measures in both directions
+case_owping() {
+    local title="owping -> itw-responder, $3" server name
+    prepare "$title" owping "$1" "$2" || return
+    owping_command right "$1" "$2" "$name" "$3"
+    run "$name" "${command[@]}"
+    judge_owping "$name"
+    running "${peer_pid[$server]}" || reason="${reason:+$reason; }itw-responder died"
+
+    if [ -z "$reason" ]; then
+        passed "$title" "$1" "$2" "$sent" "$received" "$lost"
+    else
+        failed "$title" "$1" "$2" "$sent" "$received" "$lost" "$reason" "$name.err" "$server.out" "$server.err"
+    fi
+}
+
+# case_owampd MODE FAMILY SCHEDULE WAY
+case_owampd() {
+    local title="itw-ping -> owampd, $3 $4" server name directions=1
+    prepare "$title" itw-ping-owamp "$1" "$2" || return
+    [ "$4" != both ] || directions=2
+    ping_command right "$1" "$2" "$3" "$4"
+    run "$name" "${command[@]}"
+    judge_ping "$name" "$1" $directions
+    running "${peer_pid[$server]}" || reason="${reason:+$reason; }owampd died"
+
+    if [ -z "$reason" ]; then
+        passed "$title" "$1" "$2" "$sent" "$received" "$lost"
+    else
+        failed "$title" "$1" "$2" "$sent" "$received" "$lost" "$reason" "$name.out" "$name.err" "$server.out" "$server.err"
+    fi
+}
+
+# case_powstream MODE FAMILY WAY: one session after the other, until it is ended; nothing is lost in those that it has kept
+case_powstream() {
+    local title="powstream -> itw-responder, $3" server name file files=0 dir
+    local total_sent=0 total_received=0 total_lost=0
+    prepare "$title" powstream "$1" "$2" || return
+    dir=$work/$name.d
+    mkdir "$dir"
+    command=("$powstream" "-$2" -A "$1" -c "$stream_count" -i "$stream_interval" -L 1 -d "$dir" -p)
+    [ "$3" = from ] || command+=(-t)
+    [ "$1" = O ] || command+=(-u "$key_name" -k "$work/right.pfs")
+    start $((stream_time + 20)) "$name" timeout -s INT "$stream_time" "${command[@]}" "${host[$2]}:${peer_port[$server]}"
+    wait "$started"
+    for file in "$dir"/*.owp; do
+        [ -e "$file" ] || break
+        run "$name-$files" "$owstats" -M "$file"
+        count=$stream_count judge_machine "$name-$files" powstream 1
+        # The one that was interrupted, after whole ones.
+        [ "$files" -gt 0 ] && [[ $reason = *' sent' || $reason = *'not finished' ]] && reason=
+        files=$((files + 1))
+        [ "$sent" = - ] || total_sent=$((total_sent + sent))
+        [ "$received" = - ] || total_received=$((total_received + received))
+        [ "$lost" = - ] || total_lost=$((total_lost + lost))
+        [ -z "$reason" ] || break
+    done
+    [ "$files" -gt 0 ] || reason='no session was kept'
+    running "${peer_pid[$server]}" || reason="${reason:+$reason; }itw-responder died"
+
+    if [ -z "$reason" ]; then
+        passed "$title" "$1" "$2" $total_sent $total_received $total_lost "$files sessions"
+    else
+        failed "$title" "$1" "$2" $total_sent $total_received $total_lost "$reason" "$name.err" "$server.out" "$server.err"
+    fi
+}
+
 # case_refused CLIENT MODE FAMILY KEYS WHAT: the client must say why in words and exit as it should,
 # and the server must write a line about it
 case_refused() {
-    local title="$1, $5" server name before want words line logged
+    local title="${1/-owamp/ OWAMP}, $5" server name before want words line logged
     prepare "$title" "$@" || return
     before=$(lines "$work/$server.err")
     case $1 in
@@ -335,9 +453,17 @@ case_refused() {
         want=1 words='denied access'
         twping_command "$4" "$2" "$3"
         ;;
+    owping)
+        want=1 words='denied access'
+        owping_command "$4" "$2" "$3" "$name" exp
+        ;;
     itw-ping)
         want=2 words='refus|denied|reject|authenti|passphrase|key|accept'
         ping_command "$4" "$2" "$3"
+        ;;
+    itw-ping-owamp)
+        want=2 words='refus|denied|reject|authenti|passphrase|key|accept'
+        ping_command "$4" "$2" "$3" exp both
         ;;
     esac
     run "$name" "${command[@]}"
@@ -352,7 +478,7 @@ case_refused() {
     else
         logged=$(await_line "$server.err" "$before")
         [ -n "$logged" ] || reason="${server_of[$1]}: no line about the refusal on stderr"
-        [ "$1" = itw-ping ] || line=$logged     # the table shows what our program said
+        [[ $1 = itw-ping* ]] || line=$logged     # the table shows what our program said
     fi
 
     if [ -z "$reason" ]; then
@@ -371,15 +497,16 @@ await_line() {
     done
 }
 
-# case_at_once FAMILY: several twpings of all modes against one responder, together
+# case_at_once CLIENT FAMILY: several twpings or owpings of all modes against one responder, together
 case_at_once() {
-    local title="$at_once twpings at once" server name mode k
-    local pids=() names=() logs=() all=("${modes// /}") total_sent=0 total_received=0 total_lost=0
+    local title="$at_once ${1}s at once" server name mode k
+    local pids=() names=() logs=() all=OAEM total_sent=0 total_received=0 total_lost=0
     local bad=0 first=
-    prepare "$title" twping OAEM "$1" || return
+    [ "$1" = twping ] || all=OAE
+    prepare "$title" "$1" $all "$2" || return
     for ((k = 0; k < at_once; k++)); do
         mode=${all:k % ${#all}:1}
-        twping_command right "$mode" "$1"
+        if [ "$1" = twping ]; then twping_command right "$mode" "$2"; else owping_command right "$mode" "$2" "$name-$k" exp; fi
         start "$client_limit" "$name-$k" "${command[@]}"
         pids+=("$started")
         names+=("$name-$k")
@@ -387,7 +514,7 @@ case_at_once() {
     for ((k = 0; k < at_once; k++)); do
         wait "${pids[k]}"
         status=$?
-        judge_twping "${names[k]}"
+        "judge_$1" "${names[k]}"
         [ "$sent" = - ] || total_sent=$((total_sent + sent))
         [ "$received" = - ] || total_received=$((total_received + received))
         [ "$lost" = - ] || total_lost=$((total_lost + lost))
@@ -400,18 +527,18 @@ case_at_once() {
     running "${peer_pid[$server]}" || reason="${reason:+$reason; }itw-responder died"
 
     if [ -z "$reason" ]; then
-        passed "$title" OAEM "$1" $total_sent $total_received $total_lost
+        passed "$title" $all "$2" $total_sent $total_received $total_lost
     else
-        failed "$title" OAEM "$1" $total_sent $total_received $total_lost "$reason" \
+        failed "$title" $all "$2" $total_sent $total_received $total_lost "$reason" \
             "${logs[@]}" "$server.out" "$server.err"
     fi
 }
 
-# case_ends FAMILY: SIGTERM ends the responder, with a summary and exit 0
+# case_ends PROTOCOL FAMILY: SIGTERM ends the responder, with a summary and exit 0
 case_ends() {
-    local title='itw-responder ends on SIGTERM' server=itw-responder-$1 before after
+    local title='itw-responder ends on SIGTERM' server=itw-responder-$1-$2 before after
     if ! running "${peer_pid[$server]:-}"; then
-        failed "$title" - "$1" - - - 'it is not running' "$server.out" "$server.err"
+        failed "$title" - "$2" - - - 'it is not running' "$server.out" "$server.err"
         return
     fi
     before=$(cat "$work/$server.out" "$work/$server.err" | wc -l)
@@ -425,9 +552,9 @@ case_ends() {
     elif [ "$after" -le "$before" ]; then reason='no summary'
     fi
     if [ -z "$reason" ]; then
-        passed "$title" - "$1" - - -
+        passed "$title" - "$2" - - -
     else
-        failed "$title" - "$1" - - - "$reason" "$server.out" "$server.err"
+        failed "$title" - "$2" - - - "$reason" "$server.out" "$server.err"
     fi
 }
 
@@ -450,7 +577,8 @@ printf 'perfSONAR %s; %d packets, one every %s s\n\n' \
     "$("$twping" -h 2>&1 | sed -n 's/^Version: *//p')" "$count" "$interval"
 row case mode family sent received lost verdict
 
-for family in $families; do
+twamp_cases() {
+    local family=$1 client mode
     for client in twping itw-ping; do
         for mode in $modes; do
             case_measures $client "$mode" "$family"
@@ -461,8 +589,35 @@ for family in $families; do
         done
         case_refused $client E "$family" stranger 'unknown key name'
     done
-    case_at_once "$family"
-    case_ends "$family"
+    case_at_once twping "$family"
+}
+
+owamp_cases() {
+    local family=$1 mode schedule way
+    for mode in O A E; do
+        for schedule in fixed exp; do
+            case_owping $mode "$family" $schedule
+            for way in $ways; do
+                case_owampd $mode "$family" $schedule "$way"
+            done
+        done
+    done
+    for mode in A E; do
+        case_refused owping $mode "$family" wrong 'wrong passphrase'
+        case_refused itw-ping-owamp $mode "$family" wrong 'wrong passphrase'
+    done
+    case_refused owping E "$family" stranger 'unknown key name'
+    case_refused itw-ping-owamp E "$family" stranger 'unknown key name'
+    case_powstream O "$family" from
+    case_powstream E "$family" to
+    case_at_once owping "$family"
+}
+
+for protocol in $protocols; do
+    for family in $families; do
+        "${protocol}_cases" "$family"
+        case_ends "$protocol" "$family"
+    done
 done
 case_silent
 
