@@ -392,7 +392,10 @@ itw_status itw_conn_sent(itw_conn *c, struct itw_poll *p, size_t n, itw_mono now
   itwi_conn_enter(c, now);
   if (n > c->out_len - c->out_at) return itwi_conn_leave(c, p, ITW_ERR_ARGUMENT);
   c->out_at += (uint32_t)n;
-  if (n && c->out_at == c->out_len) itwi_part_sent(c);
+  if (n && c->out_at == c->out_len) {
+    itwi_part_sent(c);
+    itwi_stop_on_sent(c);
+  }
   return itwi_conn_leave(c, p, ITW_OK);
 }
 

@@ -144,7 +144,8 @@ struct itw_conn {
   void (*sealed_next)(struct itw_conn *); /* after the HMAC of what is taken */
   uint64_t stop_ns;              /* OWAMP: how long the peer's Stop may come after ours */
   struct {
-    uint32_t sent, received;     /* ours was given in full; the peer's came in full */
+    uint32_t sealed, sent;       /* ours stands at `out` in full; it is gone */
+    uint32_t received;           /* the peer's came in full */
     uint32_t slot;               /* ours: the next session */
     uint32_t begun;              /* ours */
     uint32_t records;            /* the peer's: still to come */
@@ -256,6 +257,7 @@ bool itwi_they_send(const struct itw_conn *, const struct itwi_conn_slot *);
 void itwi_stop_begin(struct itw_conn *);
 void itwi_stop_on_record(struct itw_conn *);
 void itwi_stop_on_hmac(struct itw_conn *);
+void itwi_stop_on_sent(struct itw_conn *); /* all that stood at `out` is gone */
 
 /* ---- conn_names.c: Start-N, Stop-N and their acknowledgements ---- */
 

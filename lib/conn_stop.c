@@ -67,9 +67,7 @@ static void put_session(struct itw_conn *c)
   while (c->stop.slot < c->sessions && !itwi_we_send(c, &c->slots[c->stop.slot])) c->stop.slot++;
   if (c->stop.slot == c->sessions) {
     itwi_part_seal(c);
-    c->stop.sent = 1;
-    itwi_conn_timer(c, c->server ? ITWI_T_SERVWAIT : ITWI_T_ANSWER, c->stop_ns);
-    finish(c);
+    c->stop.sealed = 1;
     return;
   }
   const struct itwi_conn_slot *slot = &c->slots[c->stop.slot];
@@ -88,6 +86,15 @@ static void put_head(struct itw_conn *c)
   struct itw_stop_sessions s = {c->stop.our_accept, count(c, itwi_we_send)};
   if (itw_stop_sessions_write(octets, sizeof octets, &s) == ITW_OK) itwi_part_put(c, octets, sizeof octets);
   c->giving.next = put_session;
+}
+
+/* Only now may the next command go out. */
+void itwi_stop_on_sent(struct itw_conn *c)
+{
+  if (!c->stop.sealed || c->stop.sent || !c->testing) return;
+  c->stop.sent = 1;
+  if (!c->stop.received) itwi_conn_timer(c, c->server ? ITWI_T_SERVWAIT : ITWI_T_ANSWER, c->stop_ns);
+  finish(c);
 }
 
 itw_status itw_conn_stop(itw_conn *c, struct itw_poll *p, uint32_t accept, itw_mono now)

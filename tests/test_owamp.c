@@ -302,6 +302,41 @@ static void a_million_records(void **state)
   link_free(&l);
 }
 
+static itw_status fetched_at_once;
+
+static void stop_and_fetch(struct link_side *s, const struct itw_event *ev)
+{
+  struct itw_fetch f;
+  if (ev->kind == ITW_EV_STOP) {
+    account(s, 2);
+    assert_int_equal(itw_conn_stop(s->conn, &s->p, 0, s->link->now), ITW_OK);
+  }
+  if (ev->kind != ITW_EV_STOPPED) return;
+  ITW_INIT(f);
+  f.end = UINT32_MAX;
+  fetched_at_once = itw_client_fetch(s->conn, &s->p, &f, s->link->now);
+}
+
+/* The Server says Stop first: when ITW_EV_STOPPED comes, ours has left, and the next command may follow at once. */
+static void server_stops_first(void **state)
+{
+  struct link l;
+  (void)state;
+  begin(&l, ITW_PSK, ITW_MODE_ENC, 0);
+  l.c.event = stop_and_fetch;
+  (void)ask(&l, 0, ITW_CONF_RECEIVER, 1);
+  ITW_INIT(fetch_answer);
+  fetch_answer.accept = 1;
+  link_start(&l);
+  server_stops = false;
+  assert_int_equal(itw_conn_stop(l.s.conn, &l.s.p, 0, l.now), ITW_OK);
+  link_run(&l);
+  assert_int_equal(fetched_at_once, ITW_OK);
+  assert_int_equal(link_event(&l.c, ITW_EV_FETCHED)->accept, 1);
+  assert_int_equal(server_store.taken[ITW_DATA_SKIPS], 2);
+  link_free(&l);
+}
+
 /* The Server is in no hurry to stop; the Client, whose Stop was sent, is. */
 static void no_answer_to_stop(void **state)
 {
@@ -440,6 +475,7 @@ int main(void)
     cmocka_unit_test(any_buffer),
     cmocka_unit_test(long_stops),
     cmocka_unit_test(a_million_records),
+    cmocka_unit_test(server_stops_first),
     cmocka_unit_test(no_answer_to_stop),
     cmocka_unit_test(misuse),
     cmocka_unit_test(configs),

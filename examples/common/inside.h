@@ -64,6 +64,7 @@ struct visit {
   struct flow *flows;
   struct stream *streams;
   struct fetch fetch;
+  struct timer stop; /* OWAMP: our Stop-Sessions */
   bool up, stopping;
 };
 
@@ -130,6 +131,7 @@ void streams_stop(struct visit *, const struct itw_event *);
 void streams_stopped(struct visit *);
 void streams_take(struct visit *, const struct itw_poll *); /* the peer's skip ranges */
 void streams_give(struct visit *, const struct itw_poll *); /* ours */
+void streams_on_time(struct timer *, itw_mono now);
 void streams_detach(struct visit *);
 
 /* ---- fetch.c ---- */

@@ -88,7 +88,10 @@ static void on_time(struct timer *t, itw_mono now)
   struct measure *const m = t->owner;
 
   if (m->stage != CONNECTING) {
-    twoway_time(m, now);
+    if (m->config.protocol == ITW_OWAMP)
+      oneway_time(m);
+    else
+      twoway_time(m, now);
     return;
   }
   measure_fail(m, "no connection within %.3g s", (double)m->config.connect_ns / 1e9);

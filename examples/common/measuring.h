@@ -45,7 +45,7 @@ struct measure {
   struct measure_config config;
   enum stage stage;
   struct watch connecting; /* until the TCP connection is there */
-  struct timer timer;      /* the connection isn't there; TWAMP: the next packet, the last reply */
+  struct timer timer;      /* the connection isn't there; TWAMP: the next packet, the last reply; OWAMP: Stop-Sessions */
   struct pump pump;
   struct burst burst;
   struct twoway twoway;
@@ -76,7 +76,8 @@ struct measure_progress twoway_progress(const struct measure *);
 
 void oneway_event(struct measure *, const struct itw_event *);
 void oneway_data(struct measure *, const struct itw_poll *);
-void oneway_stop(struct measure *);
+void oneway_time(struct measure *);
+void oneway_stop(struct measure *); /* early */
 void oneway_close(struct measure *);
 struct measure_progress oneway_progress(const struct measure *);
 

@@ -12,6 +12,7 @@
 enum { TAKEN = 64 };
 static const uint64_t lead_ns = 100 * NS_PER_MS; /* from the request to Start Time, and some round trips */
 enum { LEAD_ROUND_TRIPS = 6 };
+static const uint64_t late_ns = 100 * NS_PER_MS; /* Stop-Sessions after the last Timeout */
 
 /* ---- the end of the test ---- */
 
@@ -23,6 +24,7 @@ static void say_stop(struct measure *m)
 
   if (o->stopping) return;
   o->stopping = true;
+  timer_set(m->loop, &m->timer, ITW_NEVER);
   m->stage = STOPPING;
   if (o->to_slot != ITW_NO_SLOT) {
     outgoing_stop(&o->outbound, &o->to);
@@ -38,15 +40,21 @@ void oneway_stop(struct measure *m)
   pump_run(&m->pump);
 }
 
-/* When all sessions are complete (RFC 4656 §3.8). */
+/* When all sessions are complete, and a little later: a Stop-Sessions that comes within Timeout of the last packet's time, by
+   the receiver's own clock, costs that packet its record (RFC 4656 §3.8). */
 static void stop_if_complete(struct measure *m)
 {
   const struct oneway *const o = &m->oneway;
 
   if (o->stopping || (o->to_slot != ITW_NO_SLOT && !o->sent) || (o->from_slot != ITW_NO_SLOT && !o->from.complete))
     return;
+  timer_set(m->loop, &m->timer, now_mono() + late_ns);
+}
+
+void oneway_time(struct measure *m)
+{
   say_stop(m);
-  pump_soon(&m->pump); /* a shard called us: it mustn't be closed from within */
+  pump_run(&m->pump);
 }
 
 static void on_sent(struct outgoing *out)

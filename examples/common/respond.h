@@ -34,7 +34,7 @@ struct respond_config {
 };
 
 /* Timers that it needs of the loop. */
-#define RESPOND_TIMERS(config) ((config)->connections + 6u)
+#define RESPOND_TIMERS(config) (2 * (config)->connections + 6u)
 
 enum { RESPOND_WHY = 256 };
 struct respond;

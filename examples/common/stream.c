@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 enum { SLOTS = 16, WINDOW = 8192, TAKEN = 64 };
+static const uint64_t late_ns = 500 * NS_PER_MS; /* our Stop-Sessions after the last Timeout */
 
 static struct stream *stream_of(const struct visit *v, uint32_t slot)
 {
@@ -179,6 +180,7 @@ static void say_stop(struct visit *v)
 
   if (v->stopping) return;
   v->stopping = true;
+  timer_set(v->owner->loop, &v->stop, ITW_NEVER);
   for (struct stream *s = v->streams; s; s = s->next) {
     if (s->state != STARTED || !s->sends) continue;
     outgoing_stop(&v->owner->outbound, &s->out);
@@ -188,14 +190,23 @@ static void say_stop(struct visit *v)
   if (itw_conn_stop(v->pump.conn, NULL, accept, now_mono()) < 0) pump_close(&v->pump);
 }
 
-/* When all sessions are complete (RFC 4656 §3.8). */
+/* When all sessions are complete (RFC 4656 §3.8), and later: a Stop-Sessions that comes within Timeout of the last packet's
+   time, by the receiver's own clock, costs that packet its record; and most clients say Stop themselves. */
 static void stop_if_complete(struct visit *v)
 {
   for (const struct stream *s = v->streams; s; s = s->next)
     if (s->state == STARTED && ((s->sends && !s->sent) || (s->receives && !s->in.complete))) return;
   if (v->stopping) return;
+  timer_set(v->owner->loop, &v->stop, now_mono() + late_ns);
+}
+
+void streams_on_time(struct timer *t, itw_mono now)
+{
+  struct visit *const v = t->owner;
+  (void)now;
+
   say_stop(v);
-  pump_soon(&v->pump); /* a shard called us: the session mustn't be closed from within */
+  pump_run(&v->pump);
 }
 
 static void on_sent(struct outgoing *o)
@@ -268,6 +279,7 @@ void streams_stopped(struct visit *v)
 
 void streams_detach(struct visit *v)
 {
+  timer_set(v->owner->loop, &v->stop, ITW_NEVER);
   while (v->streams) stream_close(v->streams);
   store_detach(&v->owner->store, v);
 }

@@ -191,6 +191,7 @@ void visit_open(struct respond *r, int fd)
     v->since = now_mono();
     v->local = addr_of_socket(fd);
     v->remote = addr_of_peer(fd);
+    v->stop = (struct timer){.due = streams_on_time, .owner = v};
     v->pump = (struct pump){.loop = r->loop,
                             .event = r->config.protocol == ITW_OWAMP ? on_owamp : on_twamp,
                             .data = on_data,
