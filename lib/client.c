@@ -93,7 +93,8 @@ static void go(struct itw_conn *c, uint32_t scheme, uint32_t mode)
 /* Without an SA: only what the caller allowed. */
 static void fall_back(struct itw_conn *c, itw_status why)
 {
-  uint32_t psk = c->flags & ITW_CLIENT_FALLBACK_PSK ? wanted(c, c->greeting.modes & ITWI_PROTECTED & itwi_modes(itwi_profile(c->protocol, 0), ITWI_SECURITY)) : 0;
+  uint32_t offered = c->greeting.modes & ITWI_PROTECTED & itwi_modes(itwi_profile(c->protocol, 0), ITWI_SECURITY);
+  uint32_t psk = c->flags & ITW_CLIENT_FALLBACK_PSK ? wanted(c, offered) : 0;
   memset(&c->sa, 0, sizeof c->sa);
   if (psk)
     go(c, ITW_PSK, psk);

@@ -89,9 +89,6 @@ void pump_run(struct pump *p)
   job_set(p->loop, &p->job, (poll.wants & ITW_WANT_WORK) != 0);
 }
 
-/* Looking at the clock early does nothing. */
-void pump_soon(struct pump *p) { timer_set(p->loop, &p->timer, 0); }
-
 void pump_drop(struct pump *p)
 {
   pump_close(p);

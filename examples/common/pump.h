@@ -28,8 +28,6 @@ struct pump {
 bool pump_start(struct pump *, int fd, itw_conn *);
 /* To be called after a verb outside of a handler: does what the connection wants now. May end in `closed`. */
 void pump_run(struct pump *);
-/* The same, but not from within: soon, by the loop. */
-void pump_soon(struct pump *);
 /* Closes from our side: what is to be written is written, then `closed` comes from pump_run. In a handler too. */
 void pump_close(struct pump *);
 /* The same at once, written or not: not in a handler; `closed` comes from within. */

@@ -60,8 +60,8 @@ void result_add(struct result *r, const struct itw_record *record)
 
 bool result_skips(struct result *r, const struct itw_skip *skips, size_t n)
 {
+  if (!n) return true; /* realloc to nothing would free them */
   struct itw_skip *const more = n <= SKIPS_MAX - r->n_skips ? realloc(r->skips, (r->n_skips + n) * sizeof *more) : NULL;
-
   if (!more) return false;
   memcpy(more + r->n_skips, skips, n * sizeof *more);
   r->skips = more;
