@@ -98,51 +98,15 @@ static void answer_select(const struct daemon *d, const struct itw_ask *ask, str
   out->sa = d->sa;
 }
 
-static itw_status answer_token_key(const struct daemon *d, const struct itw_ask *ask, struct itw_answer *out)
+/* What the scheme is made from; it doesn't leave this process. */
+static itw_status secret_of(const struct daemon *d, uint32_t scheme, struct itw_answer *out)
 {
-  uint8_t secret[ITW_PRF_MAX];
-  itw_status st = ITW_OK;
-
-  if (ask->schemes == ITW_IKEV2)
-    st = itw_ikev2_secret(secret, d->sa.prf, d->sk_d, d->len, NULL);
-  else
-    memcpy(secret, d->skeyseed, d->len);
-  if (st == ITW_OK) st = itw_token_key(out->octets, secret, d->len, ask->salt, ask->count, NULL);
-  out->token_len = 16;
-  itw_wipe(secret, sizeof secret);
-  return st;
-}
-
-static void put_pair(struct itw_answer *out, const struct itw_key_pair *pair)
-{
-  out->enc_len = pair->enc_len;
-  out->auth_len = pair->auth_len;
-  memcpy(out->octets + out->token_len, pair->enc, pair->enc_len);
-  memcpy(out->octets + out->token_len + pair->enc_len, pair->auth, pair->auth_len);
-}
-
-static itw_status answer_root(const struct daemon *d, const struct itw_ask *ask, struct itw_answer *out)
-{
-  struct itw_key_pair pair;
-
-  ITW_INIT(pair);
-  itw_status st = itw_root_token(out->octets, d->sa.prf, d->skeyseed, d->len, ask->challenge, NULL);
-  if (st == ITW_OK) st = itw_root_pair(&pair, d->sa.prf, d->skeyseed, d->len, NULL);
-  out->token_len = 16;
-  if (st == ITW_OK) put_pair(out, &pair);
-  itw_wipe(&pair, sizeof pair);
-  return st;
-}
-
-static itw_status answer_sid_pair(const struct daemon *d, const struct itw_ask *ask, struct itw_answer *out)
-{
-  struct itw_key_pair pair;
-
-  ITW_INIT(pair);
-  const itw_status st = itw_sid_pair(&pair, d->sa.prf, d->skeyseed, d->len, ask->sid, NULL);
-  if (st == ITW_OK) put_pair(out, &pair);
-  itw_wipe(&pair, sizeof pair);
-  return st;
+  out->kind = ITW_ANS_SECRET;
+  out->sa = d->sa;
+  out->secret_len = (uint16_t)d->len;
+  if (scheme == ITW_IKEV2) return itw_ikev2_secret(out->octets, d->sa.prf, d->sk_d, d->len, NULL);
+  memcpy(out->octets, d->skeyseed, d->len);
+  return ITW_OK;
 }
 
 static void answer_ask(const struct daemon *d, const struct itw_ask *ask, struct itw_answer *out)
@@ -156,10 +120,11 @@ static void answer_ask(const struct daemon *d, const struct itw_ask *ask, struct
     answer_select(d, ask, out);
     return;
   }
-  if (ask->kind == ITW_ASK_TOKEN_KEY && is_ours(d, ask)) st = answer_token_key(d, ask, out);
-  if (ask->kind == ITW_ASK_ROOT && is_ours(d, ask)) st = answer_root(d, ask, out);
-  if (ask->kind == ITW_ASK_SID_PAIR && is_ours(d, ask)) st = answer_sid_pair(d, ask, out);
-  out->kind = st == ITW_OK ? ITW_ANS_DERIVED : ITW_ANS_NONE;
+  if (is_ours(d, ask)) st = secret_of(d, ask->schemes, out);
+  if (st == ITW_OK) st = itw_answer_derive(out, ask, NULL);
+  if (st == ITW_OK) return;
+  itw_wipe(out->octets, sizeof out->octets);
+  out->kind = ITW_ANS_NONE;
   out->why = st;
 }
 

@@ -28,3 +28,14 @@ itw_status itwi_abi_out(void *dst, const void *src, size_t src_size, size_t min_
   memcpy((uint8_t *)dst + head, (const uint8_t *)src + head, (size < src_size ? size : src_size) - head);
   return ITW_OK;
 }
+
+itw_status itwi_abi_readable(const void *s, size_t own_size)
+{
+  if (!s) return ITW_ERR_ARGUMENT;
+  const uint8_t *octets = s;
+  const size_t size = itwi_abi_size(s);
+  if (size < own_size || size > ITWI_ABI_MAX) return ITW_ERR_SIZE;
+  for (size_t i = own_size; i < size; i++)
+    if (octets[i]) return ITW_ERR_NEWER;
+  return ITW_OK;
+}

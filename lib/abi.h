@@ -20,6 +20,8 @@ static inline uint32_t itwi_abi_size(const void *s)
 
 /* From a caller's struct to the library's own copy, which has the size dst_size; min_size: what the first version had. */
 itw_status itwi_abi_in(void *dst, size_t dst_size, const void *src, size_t min_size);
+/* A caller's struct that is only read needs no copy. */
+itw_status itwi_abi_readable(const void *s, size_t own_size);
 /* From the library's own struct to a caller's: as much as fits; the caller's size stays. */
 itw_status itwi_abi_out(void *dst, const void *src, size_t src_size, size_t min_size);
 

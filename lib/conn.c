@@ -555,11 +555,24 @@ static void explain(struct itw_detail *d, itw_status status)
   for (size_t i = 0; text[i] && i + 1 < sizeof d->text; i++) d->text[i] = text[i];
 }
 
+/* To a client the draft's greeting names one, though it may be none of its own. */
+static struct itw_sa sa_concerned(const struct itw_conn *c)
+{
+  struct itw_sa sa;
+  if (c->sa.protocol || c->server || !itwi_is_draft(c->u.client.schemes)) return c->sa;
+  ITW_INIT(sa);
+  sa.protocol = c->greeting.protocol;
+  sa.spi_i = c->greeting.spi_i;
+  sa.spi_r = c->greeting.spi_r;
+  return sa;
+}
+
 itw_status itw_conn_detail(const itw_conn *c, struct itw_detail *out)
 {
   struct itw_detail d;
   if (!c) return ITW_ERR_ARGUMENT;
   explain(&d, c->status);
+  d.sa = sa_concerned(c);
   d.state = c->row->state == ITWI_ENDED ? c->fail_stage : itwi_conn_stage(c);
   d.message = c->fail_message;
   d.accept = c->fail_accept;

@@ -87,3 +87,6 @@ void itwi_guarded_free(void *p, size_t n)
 }
 
 #endif
+
+void *itw_secret_new(size_t n) { return itwi_guarded_new(n); }
+void itw_secret_free(void *p, size_t n) { itwi_guarded_free(p, n); }

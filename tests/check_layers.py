@@ -17,7 +17,7 @@ LAYERS = [
     {'crypto', 'crypto_openssl', 'crypto_openssl_sha1', 'crypto_mbedtls', 'crypto_none'},
     {'kdf', 'prf', 'pbkdf2', 'wire_setup', 'wire_control', 'wire_owamp', 'wire_test', 'packet', 'record', 'schedule', 'alarm', 'window',
      'moments', 'sketch', 'arrivals', 'stats'},
-    {'key', 'keyring', 'ask', 'session'},
+    {'key', 'answer', 'keyring', 'keyring_find', 'keyring_use', 'keyring_answer', 'ask', 'session'},
     {'seal', 'cache', 'stream', 'scheme', 'plan'},
     {'demux', 'shard', 'sender', 'sender_schedule', 'reflector', 'receiver', 'conn', 'conn_keys', 'conn_request', 'conn_part', 'conn_stop', 'conn_names'},
     {'client', 'client_session', 'client_owamp', 'client_names', 'server', 'server_shared', 'server_setup', 'server_session',
@@ -29,13 +29,13 @@ BESIDE = {('crypto_openssl', 'crypto_openssl_sha1'), ('crypto_openssl_sha1', 'cr
           ('sketch', 'moments'), ('stats', 'sketch'), ('stats', 'arrivals')}
 # A .c file that has no header of its own belongs to this one.
 HEADER_OF = {'crypto_openssl': 'crypto', 'crypto_mbedtls': 'crypto', 'crypto_none': 'crypto',
-             'prf': 'kdf', 'pbkdf2': 'kdf', 'server_shared': 'server', 'server_setup': 'server',
+             'prf': 'kdf', 'keyring_find': 'keyring', 'keyring_use': 'keyring', 'keyring_answer': 'keyring', 'pbkdf2': 'kdf', 'server_shared': 'server', 'server_setup': 'server',
              'server_session': 'server', 'server_owamp': 'server', 'server_names': 'server', 'client_session': 'client',
              'client_owamp': 'client', 'client_names': 'client', 'conn_keys': 'conn', 'conn_request': 'conn', 'conn_part': 'conn', 'conn_stop': 'conn',
              'conn_names': 'conn', 'sender_schedule': 'sender', 'error': 'status'}
 
 # Control and measurement meet only in session (and below): neither side knows the other.
-CONTROL = {'wire_setup', 'wire_control', 'wire_owamp', 'key', 'keyring', 'ask', 'stream', 'scheme', 'conn', 'conn_keys', 'conn_request', 'conn_part',
+CONTROL = {'wire_setup', 'wire_control', 'wire_owamp', 'key', 'answer', 'keyring', 'keyring_find', 'keyring_use', 'keyring_answer', 'ask', 'stream', 'scheme', 'conn', 'conn_keys', 'conn_request', 'conn_part',
            'conn_stop', 'conn_names', 'client', 'client_session', 'client_owamp', 'client_names', 'server', 'server_shared',
            'server_setup', 'server_session', 'server_owamp', 'server_names'}
 MEASUREMENT = {'wire_test', 'packet', 'alarm', 'window', 'seal', 'cache', 'demux', 'shard', 'plan', 'sender', 'sender_schedule', 'reflector', 'receiver',

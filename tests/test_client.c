@@ -190,6 +190,10 @@ static void ikev2_and_psk(void **state)
     if (t[i].ends) {
       link_ended(&l.c, t[i].ends);
       assert_int_equal(link_why(&l.c).accept, t[i].accept);
+      if (t[i].accept == ITW_ACCEPT_NO_SA) { /* the one that the KeyID names */
+        assert_int_equal(link_why(&l.s).sa.spi_i, link_sa(t[i].c_keys).spi_i);
+        assert_int_equal(link_why(&l.s).sa.spi_r, link_sa(t[i].c_keys).spi_r);
+      }
     } else {
       assert_true(link_up(&l));
       assert_int_equal(link_event(&l.s, ITW_EV_UP)->scheme, t[i].scheme);
@@ -256,6 +260,10 @@ static void another_sa_closes(void **state)
         fake_open(&f, &l, &l.c);
         fake_greet(&f, &g);
         check_left(&l, ITW_ERR_SA_MISMATCH);
+        sa = link_why(&l.c).sa; /* the one that the greeting names */
+        assert_int_equal(sa.protocol, g.protocol);
+        assert_int_equal(sa.spi_i, g.spi_i);
+        assert_int_equal(sa.spi_r, g.spi_r);
         done(&l, &f);
       }
 }

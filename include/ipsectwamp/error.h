@@ -28,6 +28,8 @@ enum {
   ITW_ERR_FULL = -16,      /* no slot left */
   ITW_ERR_COLLISION = -17, /* there is one already: a session's addresses and ports, a key's name or SPIs */
   ITW_ERR_MEMORY = -18,    /* no memory */
+  ITW_ERR_PERMISSION = -19, /* the system doesn't allow it (no CAP_NET_ADMIN, another user's socket) */
+  ITW_ERR_SYSTEM = -20,    /* a system call failed; the detail's text says which and why */
 
   /* peer: what came is not what the standard allows, or the peer said no */
   ITW_ERR_UNEXPECTED = -32,    /* a message that is known, at a time when it has no place */
@@ -80,6 +82,10 @@ enum {
   ITW_ERR_KEY_PROVIDER = -90,  /* the provider of keys failed */
   ITW_ERR_PASSPHRASE = -91,    /* a passphrase with CR or LF, or an empty one (RFC 4656 §3.1) */
   ITW_ERR_PRF = -92,           /* an unknown PRF, or one that needs ITW_ALLOW_MD5 */
+  ITW_ERR_SA_REDACTED = -93,   /* the kernel shows the SA's keys as zeros (lockdown=confidentiality) */
+  ITW_ERR_SA_LARVAL = -94,     /* the SA is larval: IKE hasn't finished negotiating it */
+  ITW_ERR_SA_HALF = -95,       /* there is an SA in one direction only */
+  ITW_ERR_SOURCE_LOST = -96,   /* the source of SAs is away: the IKE daemon isn't running, or restarts */
 
   /* internal: the library's or its backend's own fault; the object is of no further use */
   ITW_ERR_CRYPTO = -112,  /* the crypto backend refused a valid request */

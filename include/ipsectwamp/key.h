@@ -110,7 +110,8 @@ struct itw_ike_sa {
   uint32_t size;
   uint32_t flags;    /* ITW_ALLOW_MD5 */
   struct itw_sa sa;  /* ITW_SA_IKE, with its prf */
-  struct itw_addr peer;  /* family 0: any peer; port is ignored */
+  struct itw_addr local; /* our end; family 0: any; port is ignored */
+  struct itw_addr peer;  /* the other end; family 0: any; port is ignored */
   uint32_t peer_prefix;  /* bits of peer that count; 0: all */
   uint32_t schemes;      /* the set that it may serve; 0: any that suits */
   uint64_t established;  /* any unit: the newest of several is offered; of equals the one with the higher SPIr */
@@ -123,14 +124,14 @@ struct itw_child_sa {
   uint32_t size;
   uint32_t flags;    /* ITW_ALLOW_MD5, ITW_EITHER_ORDER */
   struct itw_sa sa;  /* ITW_SA_ESP or _AH; prf of the IKE SA whose exchange made it, 0: not known (`direct` only) */
-  struct itw_addr peer;
+  struct itw_addr local, peer;
   uint32_t peer_prefix;
   uint32_t schemes;
   uint64_t established;
   uint32_t encr;       /* ITW_ENCR_* */
   uint32_t keymat_len; /* 0: not known (`direct` only) */
   uint16_t encr_len, integ_len; /* octets of each key; integ_len 0: none (AEAD, or encryption-only) */
-  uint32_t mbz;
+  itw_status keyless;           /* 0, or why its keys can't be had: then it serves unauthenticated mode only */
   uint8_t keymat[ITW_KEYMAT_MAX];
   uint8_t encr_key_i[32], encr_key_r[32];   /* of the initiator's packets (the SA with spi_r), of the responder's */
   uint8_t integ_key_i[64], integ_key_r[64];
@@ -139,8 +140,16 @@ struct itw_child_sa {
    ITW_ERR_ARGUMENT: keymat_len is not twice their sum. */
 ITW_MUST itw_status itw_child_sa_split(struct itw_child_sa *);
 
+/* Traffic that an SA protects beside that between its endpoints: a tunnel's traffic selector (RFC 7296 §2.9). All four are
+   of one family; addresses and ports go from..to, both included. */
+struct itw_selector {
+  uint32_t size;
+  uint32_t mbz;
+  struct itw_addr local_from, local_to, remote_from, remote_to;
+};
+
 ITW_API size_t itw_keyring_size(uint32_t capacity); /* 0: capacity is 0 or above 2^20 */
-#define ITW_KEYRING_BOUND(capacity) (128u + 720u * (capacity))
+#define ITW_KEYRING_BOUND(capacity) (256u + 1024u * (capacity))
 /* crypto: kdf.h; used by itw_keyring_add_ike. */
 ITW_MUST itw_status itw_keyring_init(itw_keyring **out, void *memory, size_t len, uint32_t capacity, const void *crypto);
 ITW_MUST itw_status itw_keyring_new(itw_keyring **out, uint32_t capacity, const void *crypto); /* guarded memory, if any */
@@ -153,9 +162,22 @@ ITW_MUST itw_status itw_keyring_add_psk(itw_keyring *, const uint8_t *key_id, si
    ITW_ERR_PRF. ITW_ERR_COLLISION: protocol and SPIs are there. */
 ITW_MUST itw_status itw_keyring_add_ike(itw_keyring *, const struct itw_ike_sa *);
 ITW_MUST itw_status itw_keyring_add_child(itw_keyring *, const struct itw_child_sa *);
+/* One more selector of an SA that is in the ring; the ring has room for two per SA of its capacity. They go with the SA.
+   ITW_EMPTY: no such SA. ITW_ERR_FULL. */
+ITW_MUST itw_status itw_keyring_add_selector(itw_keyring *, const struct itw_sa *, const struct itw_selector *);
+ITW_MUST itw_status itw_keyring_clear_selectors(itw_keyring *, const struct itw_sa *);
+/* The SA was replaced by a rekey or deleted, and connections that use it may go on (ITW_REKEY_KEEP): it is neither offered
+   nor matched any more, but answers ITW_ASK_SID_PAIR, for more test sessions of those. What it doesn't need for that is
+   wiped; an SA that doesn't serve shared-sid is removed. A retired SA makes room for a new one when the ring is full, the
+   oldest first. ITW_EMPTY: wasn't there. */
+ITW_MUST itw_status itw_keyring_retire(itw_keyring *, const struct itw_sa *);
 ITW_MUST itw_status itw_keyring_remove(itw_keyring *, const struct itw_sa *);        /* ITW_EMPTY: wasn't there */
 ITW_MUST itw_status itw_keyring_remove_psk(itw_keyring *, const uint8_t *key_id, size_t key_id_len);
 ITW_MUST itw_status itw_keyring_answer(const itw_keyring *, const struct itw_ask *, struct itw_answer *out);
+/* Turns an ITW_ANS_SECRET for this question into ITW_ANS_DERIVED, so that the secret stays where it is: what an IPsec layer
+   or a TEE calls before it hands out the answer. Runs PBKDF2 to its end. Answers of other kinds stay as they are. */
+ITW_MUST itw_status itw_answer_derive(struct itw_answer *, const struct itw_ask *, const void *crypto);
+
 /* The ring as a provider; the ring is borrowed. */
 ITW_API struct itw_keys itw_keyring_keys(itw_keyring *);
 

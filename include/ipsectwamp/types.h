@@ -80,6 +80,8 @@ struct itw_detail {
   uint32_t accept;  /* the Accept value that the peer sent, if that is the reason */
   uint32_t clause;  /* where it is written: RFC number << 16 | section << 8 | subsection; 0: nowhere */
   char text[96];    /* one line, no newline, no secrets; itw_status_text() of status */
+  struct itw_sa sa; /* the SA that the connection uses, or that the greeting or the KeyID names: in the greeting of a
+                       draft's scheme 4 octets of each SPI, and no prf. protocol 0: none */
 };
 
 /* From seconds since 1970 (UTC) and nanoseconds below 10^9. */
@@ -99,6 +101,11 @@ ITW_API uint64_t itw_error_ns(uint16_t estimate);
 
 /* Overwrites n octets with zeros; the compiler can't drop it. */
 ITW_API void itw_wipe(void *p, size_t n);
+
+/* Memory for secrets, as a ring of keys (key.h) has it: zeroed; with libsodium locked, between guard pages and not in core dumps. NULL:
+   none left. Free wipes; NULL is fine; n as it was. */
+ITW_API void *itw_secret_new(size_t n);
+ITW_API void itw_secret_free(void *, size_t n);
 
 #ifdef __cplusplus
 }
