@@ -34,10 +34,28 @@ ln -s "$root" app/subprojects/ipsectwamp
 # The system's own libraries aren't under the prefix: their flags must not be moved there.
 own() { pkg-config "$@" | sed "s|$scratch/prefix$scratch/prefix|$scratch/prefix|g"; }
 cc app/app.c -o shared $(own --cflags --libs ipsectwamp)
-LD_LIBRARY_PATH=$(pkg-config --variable=libdir ipsectwamp | sed "s|^|$scratch/prefix|; s|$scratch/prefix$scratch/prefix|$scratch/prefix|") ./shared
+libdir=$(pkg-config --variable=libdir ipsectwamp | sed "s|^|$scratch/prefix|; s|$scratch/prefix$scratch/prefix|$scratch/prefix|")
+LD_LIBRARY_PATH=$libdir ./shared
 cc app/app.c -o static $(own --cflags ipsectwamp) -Wl,-Bstatic $(own --libs ipsectwamp) \
   -Wl,-Bdynamic $(env -u PKG_CONFIG_SYSROOT_DIR pkg-config --static --libs ipsectwamp | sed 's/-lipsectwamp//')
 ./static
+
+# The sources of SAs are libraries of their own.
+cat >app/sources.c <<'C'
+#include <ipsectwamp/strongswan.h>
+#include <ipsectwamp/xfrm.h>
+#include <stdio.h>
+int main(void)
+{
+  uint32_t pairs = 1;
+  itw_xfrm_free(NULL);
+  itw_strongswan_free(NULL);
+  printf("%s %u\n", itw_strongswan_path(), itw_xfrm_count(NULL, &pairs) + pairs);
+  return 0;
+}
+C
+cc app/sources.c -o sources $(own --cflags --libs ipsectwamp-xfrm ipsectwamp-strongswan) -Wl,-rpath-link,"$libdir"
+LD_LIBRARY_PATH=$libdir ./sources
 env -u PKG_CONFIG_PATH -u PKG_CONFIG_SYSROOT_DIR meson setup sub app >/dev/null
 ninja -C sub >/dev/null
 ./sub/app

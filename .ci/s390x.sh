@@ -28,7 +28,7 @@ unpack() {
   for deb in "$apt"/debs/*.deb; do dpkg -x "$deb" "$sysroot"; done
 }
 
-[ -d "$sysroot/usr/include/openssl" ] || unpack libssl3 libssl-dev libsodium23 libsodium-dev libcmocka0 libcmocka-dev
+[ -d "$sysroot/usr/include/openssl" ] || unpack libssl3 libssl-dev libsodium23 libsodium-dev libmnl0 libmnl-dev libcmocka0 libcmocka-dev
 libs=$sysroot/usr/lib/$triplet
 
 cat >"$folder/cross.ini" <<INI

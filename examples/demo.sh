@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 . tests/support/packages.sh
 build=${BUILD:-build}
 
-need gcc libc6-dev meson ninja-build pkg-config libssl-dev libsodium-dev
+need gcc libc6-dev meson ninja-build pkg-config libssl-dev libsodium-dev libmnl-dev
 mkdir -p "$build"
 [ -f "$build/build.ninja" ] || quietly "$build/setup.log" meson setup "$build" -Dtests=false
 quietly "$build/build.log" ninja -C "$build" examples/itw-demo

@@ -7,7 +7,10 @@ usage: check_sources.py SOURCE_ROOT
 import pathlib
 import sys
 
-SPDX = 'SPDX-License-Identifier: BSD-3-Clause'
+SPDX = 'SPDX-License-Identifier: '
+LICENCE = 'BSD-3-Clause'
+# What stands alone under another one.
+OTHER_LICENCES = {('examples', 'strongswan-plugin'): 'GPL-2.0-or-later'}
 FOLDERS = ('lib', 'include', 'examples', 'tests', '.ci')
 SUFFIXES = {'.c', '.h', '.def', '.map', '.py', '.sh', '.supp', '.build', '.txt', '.ini', '.awk'}
 NAMES = {'run', '.gitignore', '.editorconfig', '.clang-format', '.clang-tidy'}
@@ -23,10 +26,15 @@ def sources(root):
                 yield path
 
 
-def faults_of(path):
+def licence_of(path, root):
+    return OTHER_LICENCES.get(path.relative_to(root).parts[:2], LICENCE)
+
+
+def faults_of(path, root):
     lines = path.read_text(encoding='utf-8').split('\n')
-    if not any(SPDX in line for line in lines[:2]):
-        yield 1, f'the first line must say {SPDX}'
+    wanted = SPDX + licence_of(path, root)
+    if not any(wanted in line for line in lines[:2]):
+        yield 1, f'the first line must say {wanted}'
     if lines[-1]:
         yield len(lines), 'no newline at the end'
     for number, line in enumerate(lines, 1):
@@ -41,7 +49,7 @@ def main():
     count = faults = 0
     for path in sources(root):
         count += 1
-        for number, fault in faults_of(path):
+        for number, fault in faults_of(path, root):
             faults += 1
             print(f'{path.relative_to(root)}:{number}: {fault}')
     print(f'{count} files, {faults} faults')

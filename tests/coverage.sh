@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . tests/support/packages.sh
 
-need gcc g++ libc6-dev clang meson ninja-build pkg-config python3 libssl-dev libsodium-dev libmbedtls-dev libcmocka-dev
+need gcc g++ libc6-dev clang meson ninja-build pkg-config python3 libssl-dev libsodium-dev libmnl-dev libmbedtls-dev libcmocka-dev
 if [ $# -gt 0 ]; then
   folder=$1
 else

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 . tests/support/packages.sh
 build=${BUILD:-build}
 
-need gcc g++ libc6-dev clang meson ninja-build pkg-config python3 libssl-dev libsodium-dev libcmocka-dev
+need gcc g++ libc6-dev clang meson ninja-build pkg-config python3 libssl-dev libsodium-dev libmnl-dev libcmocka-dev
 mkdir -p "$build"
 if [ -f "$build/build.ninja" ]; then
   quietly "$build/setup.log" meson configure "$build" -Dtests=true -Dexamples=true
