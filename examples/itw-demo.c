@@ -154,6 +154,12 @@ static itw_status make_ring(itw_keyring **out)
 
 static void on_done(void *owner) { *(bool *)owner = true; }
 
+static struct itw_keys keys_of(const struct show *show, itw_keyring *ring)
+{
+  const struct itw_keys none = {0};
+  return show->scheme ? itw_keyring_keys(ring) : none;
+}
+
 static struct respond *start_responder(struct loop *loop, uint32_t protocol, const struct show *show, itw_keyring *ring,
                                        const struct itw_addr *addr, char why[RESPOND_WHY])
 {
@@ -162,7 +168,7 @@ static struct respond *start_responder(struct loop *loop, uint32_t protocol, con
                                         .binds = 1,
                                         .protocol = protocol,
                                         .limits = {limits_default[CLASS_KNOWN], limits_default[CLASS_KNOWN]},
-                                        .ring = show->scheme ? ring : NULL,
+                                        .keys = keys_of(show, ring),
                                         .schemes = show->scheme,
                                         .modes = show->mode,
                                         .connections = CONNECTIONS,
@@ -175,7 +181,7 @@ static struct measure *start_client(struct loop *loop, uint32_t protocol, const 
                                     const struct itw_addr *peer, bool *done, char why[MEASURE_WHY])
 {
   const struct measure_config config = {.peer = *peer,
-                                        .ring = show->scheme ? ring : NULL,
+                                        .keys = keys_of(show, ring),
                                         .schemes = show->scheme,
                                         .modes = {(uint8_t)show->mode},
                                         .key_id = show->scheme == ITW_PSK ? "demo" : NULL,

@@ -5,17 +5,18 @@
      itw-ping --protocol owamp 192.0.2.1                 OWAMP, there and back
      itw-ping --keys FILE '[2001:db8::1]:8620'           encrypted, with a passphrase or IKE SA of FILE
      itw-ping --keys FILE --scheme root --json HOST      with a scheme of draft-ietf-ippm-ipsec-01, for a script
+     itw-ping --keys-from strongswan HOST                with the IKE SA that charon has with HOST
+     itw-ping --keys-from xfrm HOST                      with the kernel's ESP SAs
 
-   common/measure.c and the files that it names do the measuring, common/report.c the figures. This file reads the
-   options. */
+   common/measure.c and the files that it names do the measuring, common/parts.c over more than one SA, common/source.c
+   finds the keys, common/report.c has the figures. This file reads the options. */
 
 #define _GNU_SOURCE 1
 #include "common/addr.h"
 #include "common/clock.h"
 #include "common/csv.h"
-#include "common/keysfile.h"
-#include "common/measure.h"
 #include "common/names.h"
+#include "common/parts.h"
 #include "common/progress.h"
 
 #include <getopt.h>
@@ -25,7 +26,7 @@
 #define PROGRAM "itw-ping"
 
 enum { ANSWERED = 0, NO_ANSWER = 1, FAILED = 2 };
-enum { OWAMP_PORT = 861, TWAMP_PORT = 862, PADDING_MAX = 65000, TIMERS = 8 };
+enum { OWAMP_PORT = 861, TWAMP_PORT = 862, PADDING_MAX = 65000, TIMERS = 10 };
 enum { LINES_MAX = 100 }; /* packets, each of which gets its line on a terminal; for more there is the progress */
 
 #define SYNOPSIS "usage: " PROGRAM " [OPTION]... HOST[:PORT]"
@@ -34,9 +35,11 @@ static const char usage[] = SYNOPSIS
     "\n"
     "  --protocol P        twamp owamp (default twamp)\n"
     "  --keys FILE         passphrases, IKE SAs and IPsec SAs\n"
+    "  --keys-from SOURCE  FILE, or a live IPsec: xfrm (the kernel's SAs), strongswan[:SOCKET] (charon's, from our\n"
+    "                      plugin in it), strongswan:ha[:OURS,CHARONS] (from its HA plugin over loopback)\n"
     "  --key NAME          which passphrase of FILE (default: the only one)\n"
-    "  --scheme S          psk shared shared-sid root direct ikev2, or psk,ikev2 (default: these, as FILE has keys for "
-    "them)\n"
+    "  --scheme S          psk shared shared-sid root direct ikev2, or psk,ikev2 (default: these, as FILE has keys for\n"
+    "                      them; xfrm: direct; strongswan: ikev2)\n"
     "  --mode MODE         open auth enc mixed (default: enc with keys, open without)\n"
     "  -c COUNT            packets to send, per direction (default 10); TWAMP, 0: until interrupted\n"
     "  -i SECONDS          from packet to packet, at least 0.001 (default 0.1)\n"
@@ -45,8 +48,10 @@ static const char usage[] = SYNOPSIS
     "  --zero              pad with zeros, not at random\n"
     "  --dscp N            0 to 63, for test packets both ways\n"
     "  --max-count N       most PBKDF2 iterations that a server may ask for (default 32768)\n"
-    "  --connect SECONDS   how long connecting may take (default 10)\n"
+    "  --connect SECONDS   how long connecting may take, and waiting for keys from a live IPsec (default 10)\n"
     "  --fallback          go on by passphrase or unauthenticated if the server has no SA for us\n"
+    "  --rekey POLICY      when the SA is replaced or deleted: keep its keys to the end, or close the connection and\n"
+    "                      go on with the rest over one with the new SA (TWAMP); default keep\n"
     "TWAMP only, used if the server can too:\n"
     "  --individual        sessions started and stopped one by one (RFC 5938)\n"
     "  --reflect N         N octets of padding come back (RFC 6038)\n"
@@ -63,11 +68,13 @@ static const char usage[] = SYNOPSIS
     "  -v                  a line per packet, though this is no terminal, or many packets\n"
     "  -q                  neither that nor the progress, though it is\n"
     "  -4, -6              IPv4 or IPv6 only, for names\n"
-    "exit status: 0 replies came, 1 none came, 2 no session, or it broke\n";
+    "exit status: 0 replies came, 1 none came, 2 no session, or it broke or couldn't go on\n";
 
-enum { KEYS = 256, KEY, SCHEME, MODE, ZERO, DSCP, MAX_COUNT, CONNECT, FALLBACK, JSON, HELP };
+enum { KEYS = 256, KEYS_FROM, KEY, SCHEME, MODE, ZERO, DSCP, MAX_COUNT, CONNECT, FALLBACK, REKEY, JSON, HELP };
 enum { PROTOCOL = 512, INDIVIDUAL, REFLECT, SYMMETRICAL, MONITOR_DSCP, PTP, TO, FROM, SCHEDULE, CSV, HISTOGRAM };
 static const struct option options[] = {{"keys", required_argument, NULL, KEYS},
+                                        {"keys-from", required_argument, NULL, KEYS_FROM},
+                                        {"rekey", required_argument, NULL, REKEY},
                                         {"key", required_argument, NULL, KEY},
                                         {"scheme", required_argument, NULL, SCHEME},
                                         {"mode", required_argument, NULL, MODE},
@@ -93,7 +100,7 @@ static const struct option options[] = {{"keys", required_argument, NULL, KEYS},
 
 struct settings {
   struct measure_config measure;
-  const char *host, *keys_path, *csv_path;
+  const char *host, *keys_path, *keys_from, *csv_path;
   uint32_t mode;
   unsigned family;
   bool fallback, json, histogram, verbose, quiet, scheduled;
@@ -102,6 +109,7 @@ struct settings {
 /* A measurement under way. */
 struct run {
   struct csv csv;
+  struct progress progress;
   bool lines, done;
 };
 
@@ -129,7 +137,9 @@ static const char *set(struct settings *s, int name, const char *value)
   struct measure_config *const m = &s->measure;
 
   switch (name) {
-  case KEYS: s->keys_path = value; return NULL;
+  case KEYS: s->keys_path = value; return s->keys_from ? "keys come from --keys-from already" : NULL;
+  case KEYS_FROM: s->keys_from = value; return s->keys_path ? "keys come from --keys already" : NULL;
+  case REKEY: return names_rekey(&m->on_rekey, value) ? NULL : "not one of keep close";
   case KEY: m->key_id = value; return strlen(value) <= 80 ? NULL : "a name has at most 80 octets";
   case SCHEME:
     return names_schemes(&m->schemes, value) && one_client(m->schemes)
@@ -210,6 +220,8 @@ static const char *check_protocol(struct settings *s)
 
   if (m->protocol == ITW_TWAMP)
     return m->ways || s->scheduled ? "--to, --from and --schedule are for --protocol owamp" : NULL;
+  if (m->on_rekey == ITW_REKEY_CLOSE)
+    return "--rekey close is for TWAMP: what an OWAMP Server received can't be fetched when it has closed";
   if (m->features) return "--individual, --reflect, --symmetrical, --monitor-dscp and --ptp are for TWAMP";
   if (!m->count) return "OWAMP wants to know how many packets there will be: -c";
   if (s->mode == ITW_MODE_MIXED) return "OWAMP has no mixed mode";
@@ -218,29 +230,37 @@ static const char *check_protocol(struct settings *s)
   return NULL;
 }
 
-/* What wasn't said follows from the keys. NULL, or what is missing. */
-static const char *complete(struct settings *s, const struct keys *keys)
+/* Schemes, if none were said, and which passphrase. NULL, or what is missing. */
+static const char *complete_from_file(struct measure_config *m, const struct keys *keys)
 {
-  struct measure_config *const m = &s->measure;
-
-  const char *const wrong = check_protocol(s);
-  if (wrong) return wrong;
-  m->ring = keys->ring;
   if (!m->schemes && (m->key_id || keys->psks)) m->schemes |= ITW_PSK;
   if (!(m->schemes & ~(uint32_t)ITW_PSK) && !m->key_id && keys->ike_sas && m->schemes != ITW_PSK)
     m->schemes |= ITW_IKEV2;
   if (!m->schemes && keys->child_sas) return "the keys file has IPsec SAs only: say how to use them (--scheme)";
-  if (!s->mode) s->mode = keys->ring ? ITW_MODE_ENC : ITW_MODE_OPEN;
-  if (!keys->ring && s->mode != ITW_MODE_OPEN) return "all modes but open need --keys";
   if (!keys->ring) m->schemes = 0;
+  if (!m->key_id && keys->psks == 1) m->key_id = keys->last_psk;
+  return NULL;
+}
+
+/* What wasn't said follows from the keys. NULL, or what is missing. */
+static const char *complete(struct settings *s, const struct source *source)
+{
+  struct measure_config *const m = &s->measure;
+  const struct keys *const keys = &source->file;
+  const bool live = source_is_live(source), any = live || keys->ring;
+
+  if (live && m->key_id) return "--key names a passphrase, and a live IPsec has none";
+  const char *wrong = check_protocol(s);
+  if (!wrong) wrong = live ? source_schemes(source, &m->schemes) : complete_from_file(m, keys);
+  if (wrong) return wrong;
+  if (!s->mode) s->mode = any ? ITW_MODE_ENC : ITW_MODE_OPEN;
+  if (!any && s->mode != ITW_MODE_OPEN) return "all modes but open need --keys or --keys-from";
   m->modes[0] = (uint8_t)s->mode;
   if ((m->schemes & ITW_DRAFT) && m->features)
     return "--individual, --reflect, --symmetrical, --monitor-dscp and --ptp aren't possible with the draft's schemes";
   if (s->fallback) m->flags |= ITW_CLIENT_FALLBACK_OPEN;
-  if (s->fallback && (m->key_id || keys->psks == 1)) m->flags |= ITW_CLIENT_FALLBACK_PSK;
-  const bool wants_psk = s->mode != ITW_MODE_OPEN && (m->schemes & ITW_PSK);
-  if (!m->key_id && keys->psks == 1) m->key_id = keys->last_psk;
-  if (wants_psk && !m->key_id)
+  if (s->fallback && m->key_id) m->flags |= ITW_CLIENT_FALLBACK_PSK;
+  if (s->mode != ITW_MODE_OPEN && (m->schemes & ITW_PSK) && !m->key_id)
     return keys->psks ? "the keys file has several passphrases: say which one (--key)"
                       : "the keys file has no passphrase";
   return NULL;
@@ -272,16 +292,24 @@ static void on_agreed(void *owner, uint32_t missing)
 
 static void on_done(void *owner) { ((struct run *)owner)->done = true; }
 
-static int print_results(const struct settings *s, struct measure *m)
+static void on_kept(void *owner, const struct itw_sa *sa)
 {
-  const struct report_head head = measure_head(m);
-  const struct report *const r = measure_reports(m);
-  const char *const failure = measure_failure(m);
+  char text[NAMES_TEXT];
+  progress_clear(&((struct run *)owner)->progress);
+  fprintf(stderr, PROGRAM ": %s was replaced or deleted: this session goes on with its keys\n", names_of_sa(text, sa));
+}
 
-  if (measure_had_session(m)) (s->json ? report_print_json : report_print)(stdout, r, &head, s->histogram);
+static int print_results(const struct settings *s, struct parts *p)
+{
+  const struct report_head head = parts_head(p);
+  const struct report *const r = parts_reports(p);
+  const char *const failure = parts_failure(p);
+  char peer[ADDR_TEXT];
+
+  if (parts_had_session(p)) (s->json ? report_print_json : report_print)(stdout, r, &head, s->histogram);
   fflush(stdout);
-  if (failure) fail(head.peer, failure);
-  if (!measure_had_session(m) || r[REPORT_TO].broken || r[REPORT_FROM].broken) return FAILED;
+  if (failure) fail(addr_text(peer, &s->measure.peer), failure);
+  if (!parts_had_session(p) || parts_cut(p) || r[REPORT_TO].broken || r[REPORT_FROM].broken) return FAILED;
   return report_loss(&r[REPORT_TO]).received || report_loss(&r[REPORT_FROM]).received ? ANSWERED : NO_ANSWER;
 }
 
@@ -292,25 +320,24 @@ static bool wants_lines(const struct settings *s)
   return !s->json && (s->verbose || (!s->quiet && few && isatty(STDOUT_FILENO)));
 }
 
-static void wait_for(struct run *r, const struct settings *s, struct loop *loop, struct measure *m)
+static void wait_for(struct run *r, const struct settings *s, struct loop *loop, struct parts *p, struct source *source)
 {
-  struct progress progress = {0};
   bool stopped = false;
 
-  if (!r->lines && !s->quiet && isatty(STDERR_FILENO)) progress_start(&progress, loop, m);
+  if (!r->lines && !s->quiet && isatty(STDERR_FILENO)) progress_start(&r->progress, loop, p);
   while (!r->done) {
     loop_turn(loop);
+    source_turn(source);
     if (loop_interrupted() && !r->done && !stopped) {
       stopped = true;
-      measure_stop(m);
+      parts_stop(p);
     }
   }
-  progress_stop(&progress);
+  progress_stop(&r->progress);
 }
 
-static int measure(struct settings *s, struct loop *loop)
+static int measure(struct settings *s, struct loop *loop, struct source *source)
 {
-  char why[MEASURE_WHY], peer[ADDR_TEXT];
   struct run r = {.lines = wants_lines(s)};
 
   int error = s->csv_path ? csv_open(&r.csv, s->csv_path, s->measure.protocol) : 0;
@@ -318,22 +345,26 @@ static int measure(struct settings *s, struct loop *loop)
   s->measure.owner = &r;
   s->measure.done = on_done;
   s->measure.agreed = on_agreed;
+  s->measure.kept = on_kept;
   s->measure.reply = on_reply;
   s->measure.record = on_record;
-  struct measure *const m = measure_start(loop, &s->measure, why);
-  int status = m ? FAILED : fail(addr_text(peer, &s->measure.peer), why);
-  if (m) {
-    wait_for(&r, s, loop, m);
-    status = print_results(s, m);
+  s->measure.keys = source_keys(source);
+  s->measure.source = source;
+  struct parts *const p = parts_start(loop, &s->measure, source);
+  int status = p ? FAILED : fail("", "no memory");
+  if (p) {
+    wait_for(&r, s, loop, p, source);
+    status = print_results(s, p);
   }
-  error = csv_close(&r.csv, m && s->measure.protocol == ITW_TWAMP ? report_loss(measure_reports(m)).sent : 0);
+  error = csv_close(&r.csv, p && s->measure.protocol == ITW_TWAMP ? report_loss(parts_reports(p)).sent : 0);
   if (error) status = fail(s->csv_path, strerror(error));
-  measure_free(m);
+  parts_free(p);
   return status;
 }
 
-static int run(struct settings *s)
+static int run(struct settings *s, struct source *source)
 {
+  char why[SOURCE_WHY];
   struct loop loop;
   const char *const wrong =
       addr_resolve(&s->measure.peer, s->host, s->measure.protocol == ITW_OWAMP ? OWAMP_PORT : TWAMP_PORT, s->family);
@@ -342,7 +373,8 @@ static int run(struct settings *s)
   const int error = loop_open(&loop, TIMERS);
   if (error) return fail("no event loop", strerror(error));
   loop_catch_signals(&loop);
-  const int status = measure(s, &loop);
+  const int status = source_start(source, &loop, why) ? measure(s, &loop, source) : fail(s->keys_from, why);
+  source_close(source);
   loop_close(&loop);
   return status;
 }
@@ -352,14 +384,15 @@ int main(int argc, char **argv)
   struct settings s = {
       .measure = {
           .count = 10, .interval_ns = 100 * NS_PER_MS, .timeout_ns = 2 * NS_PER_S, .connect_ns = 10 * NS_PER_S}};
-  struct keys keys = {0};
-  char why[KEYS_WHY];
+  struct source source = {0};
+  char why[SOURCE_WHY];
 
   setvbuf(stdout, NULL, _IOLBF, 0); /* whoever reads a pipe sees packets as they come */
   if (!read_options(&s, argc, argv)) return FAILED;
-  if (s.keys_path && !keys_read(&keys, s.keys_path, why)) return fail("", why);
-  const char *const missing = complete(&s, &keys);
-  const int status = missing ? fail("", missing) : run(&s);
-  keys_free(&keys);
+  if (s.keys_path && !source_read_file(&source, s.keys_path, why)) return fail("", why);
+  if (s.keys_from && !source_read(&source, s.keys_from, why)) return fail("", why);
+  const char *const missing = complete(&s, &source);
+  const int status = missing ? fail("", missing) : run(&s, &source);
+  source_close(&source);
   return status;
 }

@@ -5,6 +5,8 @@
      itw-responder --protocol owamp                     the same with OWAMP, port 861
      itw-responder --keys FILE                          with the passphrases and IKE SAs of FILE
      itw-responder --keys FILE --scheme root --port 0   with a scheme of draft-ietf-ippm-ipsec-01, on any free port
+     itw-responder --keys-from strongswan               with the IKE SAs that charon has
+     itw-responder --keys-from xfrm                     with the kernel's ESP SAs
 
    One thread serves all: common/loop.c waits, common/pump.c drives each control connection, common/respond.c and the files
    that it names are the Server. This file reads the options. */
@@ -12,9 +14,9 @@
 #define _GNU_SOURCE 1
 #include "common/addr.h"
 #include "common/clock.h"
-#include "common/keysfile.h"
 #include "common/names.h"
 #include "common/respond.h"
+#include "common/source.h"
 
 #include <getopt.h>
 #include <stdlib.h>
@@ -32,8 +34,12 @@ static const char usage[] = SYNOPSIS
     "  --bind ADDR             listen on this address (default: all, IPv4 and IPv6)\n"
     "  --port N                TCP port; 0: any free one (default 862, OWAMP 861)\n"
     "  --keys FILE             passphrases, IKE SAs and IPsec SAs\n"
-    "  --scheme S[,S]          psk shared shared-sid root direct ikev2 (default: psk and ikev2, as FILE has keys for "
-    "them)\n"
+    "  --keys-from SOURCE      FILE, or a live IPsec: xfrm (the kernel's SAs), strongswan[:SOCKET] (charon's, from our\n"
+    "                          plugin in it), strongswan:ha[:OURS,CHARONS] (from its HA plugin over loopback)\n"
+    "  --scheme S[,S]          psk shared shared-sid root direct ikev2 (default: psk and ikev2, as FILE has keys for\n"
+    "                          them; xfrm: direct; strongswan: ikev2)\n"
+    "  --rekey POLICY          when an SA is replaced or deleted: keep its keys in connections that use it, or close\n"
+    "                          them (default keep)\n"
     "  --modes M[,M]           open auth enc mixed (default: auth,enc with keys, open without)\n"
     "  --fallback              serve clients that use no SA too: by passphrase, if FILE has any, or unauthenticated\n"
     "  --protocol P            twamp owamp (default twamp)\n"
@@ -56,10 +62,12 @@ static const char usage[] = SYNOPSIS
     "  --third-party           send to and receive from others than the client, too: open to abuse\n";
 
 enum { BIND = 256, PORT, KEYS, SCHEME, MODES, FALLBACK, PROTOCOL, COUNT, MAX_PADDING, MAX_CONNECTIONS, MAX_SESSIONS };
-enum { SETUP = 512, SERVWAIT, REFWAIT, FEATURES, LIMITS_OPEN, LIMITS_KNOWN, KEEP, THIRD_PARTY, HELP };
+enum { SETUP = 512, SERVWAIT, REFWAIT, FEATURES, LIMITS_OPEN, LIMITS_KNOWN, KEEP, THIRD_PARTY, KEYS_FROM, REKEY, HELP };
 static const struct option options[] = {{"bind", required_argument, NULL, BIND},
                                         {"port", required_argument, NULL, PORT},
                                         {"keys", required_argument, NULL, KEYS},
+                                        {"keys-from", required_argument, NULL, KEYS_FROM},
+                                        {"rekey", required_argument, NULL, REKEY},
                                         {"scheme", required_argument, NULL, SCHEME},
                                         {"modes", required_argument, NULL, MODES},
                                         {"fallback", no_argument, NULL, FALLBACK},
@@ -81,7 +89,7 @@ static const struct option options[] = {{"bind", required_argument, NULL, BIND},
 
 struct settings {
   struct respond_config respond;
-  const char *keys_path;
+  const char *keys_path, *keys_from;
   uint32_t port;
   bool fallback, ported;
 };
@@ -104,7 +112,9 @@ static const char *set(struct settings *s, int name, const char *value)
   switch (name) {
   case BIND: r->binds = 1; return addr_parse(&r->bind[0], value) ? NULL : "not an IP address";
   case PORT: s->ported = true; return option_number(&s->port, value, 0, 65535) ? NULL : "not a number from 0 to 65535";
-  case KEYS: s->keys_path = value; return NULL;
+  case KEYS: s->keys_path = value; return s->keys_from ? "keys come from --keys-from already" : NULL;
+  case KEYS_FROM: s->keys_from = value; return s->keys_path ? "keys come from --keys already" : NULL;
+  case REKEY: return names_rekey(&r->on_rekey, value) ? NULL : "not one of keep close";
   case SCHEME:
     return names_schemes(&r->schemes, value) ? NULL : "not a list of psk,shared,shared-sid,root,direct,ikev2";
   case MODES: return names_modes(&r->modes, value) ? NULL : "not a list of open,auth,enc,mixed";
@@ -153,20 +163,28 @@ static bool read_options(struct settings *s, int argc, char **argv)
   return false;
 }
 
+static const char *complete_from_file(struct respond_config *r, const struct keys *keys)
+{
+  if (!r->schemes) r->schemes = (keys->psks ? (uint32_t)ITW_PSK : 0) | (keys->ike_sas ? (uint32_t)ITW_IKEV2 : 0);
+  if (!r->schemes && keys->child_sas) return "the keys file has IPsec SAs only: say how to use them (--scheme)";
+  if (!keys->ring) r->schemes = 0;
+  return NULL;
+}
+
 /* What wasn't said follows from the keys. NULL, or what is missing. */
-static const char *complete(struct settings *s, const struct keys *keys)
+static const char *complete(struct settings *s, const struct source *source)
 {
   struct respond_config *const r = &s->respond;
+  const struct keys *const keys = &source->file;
+  const bool live = source_is_live(source), any = live || keys->ring;
 
-  r->ring = keys->ring;
   if (!s->ported) s->port = r->protocol == ITW_OWAMP ? OWAMP_PORT : TWAMP_PORT;
   if (r->protocol == ITW_OWAMP) r->features = 0;
   if (r->protocol == ITW_OWAMP && (r->modes & ITW_MODE_MIXED)) return "OWAMP has no mixed mode";
-  if (!r->schemes) r->schemes = (keys->psks ? (uint32_t)ITW_PSK : 0) | (keys->ike_sas ? (uint32_t)ITW_IKEV2 : 0);
-  if (!r->schemes && keys->child_sas) return "the keys file has IPsec SAs only: say how to use them (--scheme)";
-  if (!r->modes) r->modes = keys->ring ? ITW_MODE_AUTH | ITW_MODE_ENC : ITW_MODE_OPEN;
-  if (!keys->ring && r->modes != ITW_MODE_OPEN) return "all modes but open need --keys";
-  if (!keys->ring) r->schemes = 0;
+  const char *const wrong = live ? source_schemes(source, &r->schemes) : complete_from_file(r, keys);
+  if (wrong) return wrong;
+  if (!r->modes) r->modes = any ? ITW_MODE_AUTH | ITW_MODE_ENC : ITW_MODE_OPEN;
+  if (!any && r->modes != ITW_MODE_OPEN) return "all modes but open need --keys or --keys-from";
   if (s->fallback && (r->schemes & ITW_DRAFT)) {
     r->legacy_modes = ITW_MODE_OPEN | (keys->psks ? r->modes & (ITW_MODE_AUTH | ITW_MODE_ENC | ITW_MODE_MIXED) : 0);
     if (keys->psks) r->schemes |= ITW_PSK;
@@ -199,23 +217,83 @@ static void fit_to_limits(struct respond_config *r)
           (uintmax_t)limit.rlim_cur, r->connections, r->sessions);
 }
 
+/* ---- what the source of keys tells ---- */
+
+struct service {
+  struct source source;
+  struct respond *respond;
+};
+
+static void on_ready(void *owner)
+{
+  char place[SOURCE_TEXT];
+  fprintf(stderr, PROGRAM ": keys from %s\n", source_place(place, &((struct service *)owner)->source));
+}
+
+static void on_news(void *owner, const struct itw_source_event *event)
+{
+  struct service *const s = owner;
+  char news[SOURCE_TEXT];
+
+  fprintf(stderr, PROGRAM ": %s\n", source_news(news, event));
+  respond_news(s->respond, event);
+}
+
+static void on_answer(void *owner, uint64_t tag, const struct itw_answer *answer)
+{
+  respond_answer(((struct service *)owner)->respond, tag, answer);
+}
+
 /* ---- the program ---- */
 
-static int serve(struct loop *loop, const struct respond_config *config)
+static int serve(struct service *s, struct loop *loop, struct respond_config *config)
 {
   char why[RESPOND_WHY], text[ADDR_TEXT];
-  struct respond *const r = respond_start(loop, config, why);
 
+  config->keys = source_keys(&s->source);
+  config->source = &s->source;
+  struct respond *const r = s->respond = respond_start(loop, config, why);
   if (!r) return fail("", why);
   for (unsigned i = 0; i < RESPOND_LISTENERS; i++) {
     const struct itw_addr addr = respond_address(r, i);
     if (addr.family) printf("listening on %s\n", addr_text(text, &addr));
   }
   fflush(stdout);
-  while (!loop_interrupted()) loop_turn(loop);
+  while (!loop_interrupted()) {
+    source_turn(&s->source);
+    loop_turn(loop);
+  }
   respond_summary(r, stdout);
   respond_free(r);
   return OK;
+}
+
+/* Keys that aren't there yet may come: peers without an SA are told so until then. */
+static int run(struct service *s, struct settings *settings)
+{
+  char why[SOURCE_WHY], place[SOURCE_TEXT];
+  struct loop loop;
+  uint64_t settle_ns;
+  int status = FAILED;
+
+  fit_to_limits(&settings->respond);
+  const int error = loop_open(&loop, RESPOND_TIMERS(&settings->respond) + 1u);
+  loop_catch_signals(&loop);
+  s->source.up = on_ready;
+  s->source.event = on_news;
+  s->source.answer = on_answer;
+  s->source.owner = s;
+  if (error) {
+    fail("no event loop", strerror(error));
+  } else if (!source_start(&s->source, &loop, why)) {
+    fail(settings->keys_from, why);
+  } else {
+    if (!source_ready(&s->source, &settle_ns)) fprintf(stderr, PROGRAM ": waiting for %s\n", source_place(place, &s->source));
+    status = serve(s, &loop, &settings->respond);
+  }
+  source_close(&s->source);
+  loop_close(&loop);
+  return status;
 }
 
 int main(int argc, char **argv)
@@ -226,23 +304,16 @@ int main(int argc, char **argv)
                                    .per_connection = 64,
                                    .keep_ns = 600 * NS_PER_S,
                                    .limits = {limits_default[CLASS_OPEN], limits_default[CLASS_KNOWN]}}};
-  struct keys keys = {0};
-  struct loop loop;
-  char why[KEYS_WHY];
+  struct service service = {0};
+  char why[SOURCE_WHY];
 
   setvbuf(stderr, NULL, _IOLBF, 0);
   (void)names_features(&s.respond.features, "all");
   if (!read_options(&s, argc, argv)) return FAILED;
-  if (s.keys_path && !keys_read(&keys, s.keys_path, why)) return fail("", why);
-  const char *const missing = complete(&s, &keys);
-  int status = missing ? fail("", missing) : OK;
-  if (!missing) {
-    fit_to_limits(&s.respond);
-    const int error = loop_open(&loop, RESPOND_TIMERS(&s.respond));
-    loop_catch_signals(&loop);
-    status = error ? fail("no event loop", strerror(error)) : serve(&loop, &s.respond);
-    loop_close(&loop);
-  }
-  keys_free(&keys);
+  if (s.keys_path && !source_read_file(&service.source, s.keys_path, why)) return fail("", why);
+  if (s.keys_from && !source_read(&service.source, s.keys_from, why)) return fail("", why);
+  const char *const missing = complete(&s, &service.source);
+  const int status = missing ? fail("", missing) : run(&service, &s);
+  source_close(&service.source);
   return status;
 }

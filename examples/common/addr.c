@@ -145,20 +145,24 @@ const char *addr_resolve(struct itw_addr *out, const char *text, uint16_t defaul
   return NULL;
 }
 
+const char *addr_ip_text(char text[ADDR_TEXT], const struct itw_addr *addr)
+{
+  snprintf(text, ADDR_TEXT, "?");
+  if (addr->family == 4) inet_ntop(AF_INET, addr->ip, text, ADDR_TEXT);
+  if (addr->family == 6) inet_ntop(AF_INET6, addr->ip, text, ADDR_TEXT);
+  if (addr->family == 6 && addr->scope) snprintf(text + strlen(text), 16, "%%%u", (unsigned)addr->scope);
+  return text;
+}
+
 const char *addr_text(char text[ADDR_TEXT], const struct itw_addr *addr)
 {
-  char ip[INET6_ADDRSTRLEN] = "?", scope[16] = "";
+  char ip[ADDR_TEXT];
 
-  if (addr->family == 4) {
-    inet_ntop(AF_INET, addr->ip, ip, sizeof ip);
-    snprintf(text, ADDR_TEXT, "%s:%u", ip, addr->port);
-  } else if (addr->family == 6) {
-    inet_ntop(AF_INET6, addr->ip, ip, sizeof ip);
-    if (addr->scope) snprintf(scope, sizeof scope, "%%%u", (unsigned)addr->scope);
-    snprintf(text, ADDR_TEXT, "[%s%s]:%u", ip, scope, addr->port);
-  } else {
-    snprintf(text, ADDR_TEXT, "?");
-  }
+  addr_ip_text(ip, addr);
+  if (addr->family)
+    snprintf(text, ADDR_TEXT, addr->family == 6 ? "[%.62s]:%u" : "%.62s:%u", ip, addr->port);
+  else
+    snprintf(text, ADDR_TEXT, "%s", ip);
   return text;
 }
 

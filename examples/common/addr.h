@@ -22,6 +22,7 @@ const char *addr_resolve(struct itw_addr *out, const char *text, uint16_t defaul
 
 /* "192.0.2.1:862", "[2001:db8::1]:862"; returns text. */
 const char *addr_text(char text[ADDR_TEXT], const struct itw_addr *);
+const char *addr_ip_text(char text[ADDR_TEXT], const struct itw_addr *); /* without the port */
 
 /* The address that a socket is bound to, and its peer's; family 0 if there is none. */
 struct itw_addr addr_of_socket(int fd);

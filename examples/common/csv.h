@@ -2,7 +2,8 @@
 #ifndef COMMON_CSV_H
 #define COMMON_CSV_H
 
-/* A file with a row for each packet. Times are seconds since 1970 with nine decimals. */
+/* A file with a row for each packet, numbered through over all parts of a measurement. Times are seconds since 1970 with nine
+   decimals. */
 
 #include <ipsectwamp/record.h>
 #include <ipsectwamp/sender.h>

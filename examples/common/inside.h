@@ -83,8 +83,9 @@ struct respond {
   struct visit *newest, *oldest;
   struct flow *newest_flow;
   uint32_t visits, flows;
+  uint64_t tag; /* of the newest connection */
   struct {
-    uint64_t connections, refused, left, broken, sessions, sessions_refused, full, fetches, fetches_denied;
+    uint64_t connections, refused, left, sa_gone, broken, sessions, sessions_refused, full, fetches, fetches_denied;
   } total;
 };
 

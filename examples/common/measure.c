@@ -26,7 +26,7 @@ void measure_fail(struct measure *m, const char *format, ...)
   va_end(args);
 }
 
-static void done(struct measure *m)
+void measure_done(struct measure *m)
 {
   if (m->stage == DONE) return;
   m->stage = DONE;
@@ -52,7 +52,7 @@ void measure_stop(struct measure *m)
   switch (m->stage) {
   case CONNECTING:
     measure_fail(m, "interrupted while connecting");
-    done(m);
+    measure_done(m);
     break;
   case SETTING_UP:
     measure_fail(m, "interrupted while setting up the session");
@@ -66,6 +66,7 @@ void measure_stop(struct measure *m)
     else
       twoway_stop(m);
     break;
+  case LINGERING: measure_done(m); break;
   default: break;
   }
 }
@@ -82,20 +83,25 @@ void measure_broken(struct measure *m, itw_status why)
   measure_fail(m, "the control connection broke during the test, results are invalid: %s", itw_status_text(why));
 }
 
-/* No connection within the time, or what the protocol waits for. */
+void measure_break(struct measure *m) { measure_broken(m, ITW_ERR_CLOSED); }
+
+/* No connection within the time, no more replies, or what the protocol waits for. */
 static void on_time(struct timer *t, itw_mono now)
 {
   struct measure *const m = t->owner;
 
-  if (m->stage != CONNECTING) {
+  switch (m->stage) {
+  case CONNECTING:
+    measure_fail(m, "no connection within %.3g s", (double)m->config.connect_ns / 1e9);
+    measure_done(m);
+    break;
+  case LINGERING: measure_done(m); break;
+  default:
     if (m->config.protocol == ITW_OWAMP)
       oneway_time(m);
     else
       twoway_time(m, now);
-    return;
   }
-  measure_fail(m, "no connection within %.3g s", (double)m->config.connect_ns / 1e9);
-  done(m);
 }
 
 /* ---- the control connection ---- */
@@ -122,17 +128,44 @@ static void on_up(struct measure *m, const struct itw_event *event)
   if (m->config.agreed) m->config.agreed(m->config.owner, m->config.features & ~event->features);
 }
 
+/* Its keys stay (RFC 7717 §5.1), or it makes room for a connection with new ones (draft §4.3). Not by the library's
+   ITW_REKEY_CLOSE: without Stop-Sessions results would be invalid (RFC 4656 §3.8). */
+static void on_sa_gone(struct measure *m, const struct itw_event *event)
+{
+  if (m->config.on_rekey == ITW_REKEY_CLOSE) {
+    m->end = MEASURE_REPLACED;
+    twoway_sa_gone(m);
+  } else if (m->config.kept) {
+    m->config.kept(m->config.owner, &event->sa);
+  }
+}
+
+/* The Server's SA may be gone, and we not have heard of it: then it closes, or refuses by Accept 1 or 6. */
+static bool left(const struct measure *m, const struct itw_event *event)
+{
+  const bool refused =
+      event->status == ITW_ERR_REFUSED && (event->accept == ITW_ACCEPT_FAILURE || event->accept == ITW_ACCEPT_NO_SA);
+  return !m->had_session && m->head.sa.protocol && (event->status == ITW_ERR_CLOSED || refused);
+}
+
 /* Why there is no connection any more, or none came about. */
 static void on_closed_event(struct measure *m, const struct itw_event *event)
 {
   struct itw_detail detail;
+  char sought[SOURCE_TEXT];
 
   ITW_INIT(detail);
-  if (event->status == ITW_OK && m->had_session) return;
+  if (event->status == ITW_ERR_SA_GONE) m->end = MEASURE_REPLACED;
+  if (event->status == ITW_ERR_SA_MISMATCH) m->end = MEASURE_AHEAD;
+  if (m->had_session && (event->status == ITW_OK || m->end != MEASURE_WHOLE)) return;
+  if (itw_conn_detail(m->pump.conn, &detail) < 0) ITW_INIT(detail);
+  m->head.sa = detail.sa;
+  if (left(m, event)) m->end = MEASURE_LEFT;
+  source_sought(sought, m->config.source, &detail, &m->local, &m->config.peer);
   if (event->status == ITW_ERR_REFUSED) {
-    measure_fail(m, "the Server refused: Accept %u (%s)", event->accept, names_of_accept(event->accept));
-  } else if (itw_conn_detail(m->pump.conn, &detail) >= 0 && detail.message) {
-    measure_fail(m, "%s: %s", itw_message_name(detail.message), itw_status_text(event->status));
+    measure_fail(m, "the Server refused: Accept %u (%s)%s", event->accept, names_of_accept(event->accept), sought);
+  } else if (detail.message) {
+    measure_fail(m, "%s: %s%s", itw_message_name(detail.message), itw_status_text(event->status), sought);
   } else {
     measure_fail(m, "%s", event->status == ITW_OK ? itw_status_text(ITW_ERR_CLOSED) : itw_status_text(event->status));
   }
@@ -145,6 +178,7 @@ static void on_event(struct pump *p, const struct itw_event *event)
   switch (event->kind) {
   case ITW_EV_UP: on_up(m, event); break;
   case ITW_EV_REFUSED: measure_refused(m, event); return;
+  case ITW_EV_SA_GONE: on_sa_gone(m, event); return;
   case ITW_EV_CLOSED: on_closed_event(m, event); return;
   default: break;
   }
@@ -156,7 +190,11 @@ static void on_event(struct pump *p, const struct itw_event *event)
 
 static void on_data(struct pump *p, const struct itw_poll *poll) { oneway_data(p->owner, poll); }
 
-static void on_pump_closed(struct pump *p) { done(p->owner); }
+static void on_pump_closed(struct pump *p)
+{
+  struct measure *const m = p->owner;
+  if (!twoway_linger(m)) measure_done(m);
+}
 
 static itw_status new_client(struct measure *m, itw_conn **out, char why[sizeof(struct itw_detail)])
 {
@@ -179,9 +217,10 @@ static itw_status new_client(struct measure *m, itw_conn **out, char why[sizeof(
     config.key_id_len = (uint32_t)(len < sizeof config.key_id ? len : sizeof config.key_id);
     memcpy(config.key_id, c->key_id, config.key_id_len);
   }
-  config.local = addr_of_socket(m->connecting.fd);
+  config.local = m->local = addr_of_socket(m->connecting.fd);
   config.remote = c->peer;
-  if (c->ring) config.keys = itw_keyring_keys(c->ring);
+  config.tag = c->tag;
+  config.keys = c->keys;
   random_octets(config.random, sizeof config.random);
   const itw_status st = itw_client_new(out, &config, &detail, now_mono());
   itw_wipe(&config, sizeof config);
@@ -216,7 +255,7 @@ static void on_connected(struct watch *w, uint32_t events)
     m->pump.conn = NULL;
     measure_check(m, ITW_ERR_MEMORY);
   }
-  done(m);
+  measure_done(m);
 }
 
 /* ---- its beginning ---- */
@@ -276,6 +315,16 @@ void measure_free(struct measure *m)
   free(m);
 }
 
+void measure_sa_gone(struct measure *m, const struct itw_sa *sa)
+{
+  if (m->pump.conn) pump_sa_gone(&m->pump, sa);
+}
+
+void measure_answer(struct measure *m, const struct itw_answer *answer)
+{
+  if (m->pump.conn) pump_answer(&m->pump, answer);
+}
+
 struct measure_progress measure_progress(const struct measure *m)
 {
   const struct measure_progress none = {0};
@@ -286,4 +335,11 @@ struct measure_progress measure_progress(const struct measure *m)
 const char *measure_failure(const struct measure *m) { return m->why[0] ? m->why : NULL; }
 bool measure_had_session(const struct measure *m) { return m->had_session; }
 const struct report *measure_reports(const struct measure *m) { return m->reports; }
+int measure_end(const struct measure *m) { return m->end; }
 struct report_head measure_head(const struct measure *m) { return m->head; }
+
+void measure_merge(struct measure *m, const struct measure *other)
+{
+  for (int i = 0; i < REPORTS; i++)
+    if (other->reports[i].stats) report_merge(&m->reports[i], &other->reports[i]);
+}

@@ -18,7 +18,7 @@ struct twoway {
   itw_sender *sender;
   itw_id id;
   uint32_t slot, sent, answered;
-  itw_mono next, clock_next;
+  itw_mono next, last, clock_next; /* last: when one was sent */
   int send_error; /* the first errno */
 };
 
@@ -38,19 +38,21 @@ struct oneway {
   bool sent, stopping, taken, fetched; /* taken: some of what is fetched */
 };
 
-enum stage { CONNECTING, SETTING_UP, RUNNING, WAITING, STOPPING, DONE };
+enum stage { CONNECTING, SETTING_UP, RUNNING, WAITING, STOPPING, LINGERING, DONE }; /* LINGERING: no connection any more */
 
 struct measure {
   struct loop *loop;
   struct measure_config config;
   enum stage stage;
   struct watch connecting; /* until the TCP connection is there */
-  struct timer timer;      /* the connection isn't there; TWAMP: the next packet, the last reply; OWAMP: Stop-Sessions */
+  struct timer timer;      /* the connection isn't there yet; TWAMP: the next packet, the last reply; OWAMP: Stop-Sessions */
   struct pump pump;
   struct burst burst;
   struct twoway twoway;
   struct oneway oneway;
   bool had_session;
+  int end; /* MEASURE_* */
+  struct itw_addr local; /* of the control connection */
   struct report reports[REPORTS];
   struct report_head head;
   char peer_text[ADDR_TEXT], why[MEASURE_WHY];
@@ -58,6 +60,8 @@ struct measure {
 
 /* The first reason stands. */
 __attribute__((format(printf, 2, 3))) void measure_fail(struct measure *, const char *format, ...);
+/* All is known, and told; once only. */
+void measure_done(struct measure *);
 /* A call that can't fail unless this program is wrong, or memory is out. False: it did, and the connection ends. */
 bool measure_check(struct measure *, itw_status);
 /* A UDP socket beside the control connection. False: there is none, and the connection ends. */
@@ -71,6 +75,8 @@ void measure_broken(struct measure *, itw_status);
 void twoway_event(struct measure *, const struct itw_event *);
 void twoway_time(struct measure *, itw_mono now);
 void twoway_stop(struct measure *); /* early */
+void twoway_sa_gone(struct measure *); /* ITW_REKEY_CLOSE; in a handler */
+bool twoway_linger(struct measure *); /* the connection is over; true: replies are still to come, and waited for */
 void twoway_close(struct measure *);
 struct measure_progress twoway_progress(const struct measure *);
 

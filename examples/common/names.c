@@ -52,6 +52,12 @@ bool names_protocol(uint32_t *protocol, const char *text)
   return !strcmp(text, itw_protocol_name(*protocol));
 }
 
+bool names_rekey(uint32_t *on_rekey, const char *text)
+{
+  *on_rekey = !strcmp(text, "close") ? ITW_REKEY_CLOSE : ITW_REKEY_KEEP;
+  return *on_rekey == ITW_REKEY_CLOSE || !strcmp(text, "keep");
+}
+
 static const uint32_t features[] = {ITW_FEATURE_SESSION_CONTROL, ITW_FEATURE_REFLECT, ITW_FEATURE_SYMMETRICAL,
                                     ITW_FEATURE_DSCP_ECN,        ITW_FEATURE_PTP,     0};
 

@@ -15,6 +15,7 @@ bool names_modes(uint32_t *set, const char *text);
 const char *names_of_schemes(char text[NAMES_TEXT], uint32_t set); /* "none" for the empty set */
 const char *names_of_modes(char text[NAMES_TEXT], uint32_t set);
 bool names_protocol(uint32_t *protocol, const char *text); /* "twamp", "owamp" */
+bool names_rekey(uint32_t *on_rekey, const char *text);    /* "keep", "close" */
 /* ITW_FEATURE_*: "individual,reflect,symmetrical,monitor-dscp,ptp", "all", "none". */
 bool names_features(uint32_t *set, const char *text);
 const char *names_of_features(char text[NAMES_TEXT], uint32_t set);

@@ -14,7 +14,7 @@ static const char fresh[] = "\r\033[K";
 static void on_time(struct timer *t, itw_mono now)
 {
   struct progress *const p = t->owner;
-  const struct measure_progress m = measure_progress(p->measure);
+  const struct measure_progress m = parts_progress(p->parts);
 
   timer_set(p->loop, t, now + every);
   if (!m.running) return;
@@ -24,15 +24,20 @@ static void on_time(struct timer *t, itw_mono now)
   fflush(stderr);
 }
 
-void progress_start(struct progress *p, struct loop *loop, const struct measure *m)
+void progress_start(struct progress *p, struct loop *loop, const struct parts *parts)
 {
-  *p = (struct progress){.loop = loop, .timer = {.due = on_time, .owner = p}, .measure = m};
+  *p = (struct progress){.loop = loop, .timer = {.due = on_time, .owner = p}, .parts = parts};
   timer_set(loop, &p->timer, now_mono() + every);
+}
+
+void progress_clear(struct progress *p)
+{
+  if (p->shown) fputs(fresh, stderr);
+  p->shown = false;
 }
 
 void progress_stop(struct progress *p)
 {
   if (p->loop) timer_set(p->loop, &p->timer, ITW_NEVER);
-  if (p->shown) fputs(fresh, stderr);
-  p->shown = false;
+  progress_clear(p);
 }

@@ -96,6 +96,28 @@ void pump_drop(struct pump *p)
   pump_run(p);
 }
 
+void pump_sa_gone(struct pump *p, const struct itw_sa *sa)
+{
+  struct itw_sa own;
+
+  ITW_INIT(own);
+  if (!sa && itw_conn_sa(p->conn, &own) < 0) return;
+  if (itw_conn_sa_gone(p->conn, NULL, sa ? sa : &own, now_mono()) == ITW_OK) pump_run(p);
+}
+
+/* One that doesn't fit the question says as much as none. */
+void pump_answer(struct pump *p, const struct itw_answer *answer)
+{
+  struct itw_answer none;
+
+  ITW_INIT(none);
+  none.id = answer->id;
+  none.why = ITW_ERR_KEY_PROVIDER;
+  itw_status st = itw_conn_answer(p->conn, NULL, answer, now_mono());
+  if (st < 0 && st != ITW_ERR_STALE) st = itw_conn_answer(p->conn, NULL, &none, now_mono());
+  if (st == ITW_OK) pump_run(p);
+}
+
 static void on_socket(struct watch *w, uint32_t events)
 {
   struct pump *const p = w->owner;

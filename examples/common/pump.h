@@ -33,4 +33,9 @@ void pump_close(struct pump *);
 /* The same at once, written or not: not in a handler; `closed` comes from within. */
 void pump_drop(struct pump *);
 
+/* What a source of keys tells; not in a handler either, and `closed` may come from within. An SA is gone (NULL: the
+   connection's own, whichever that is); a late answer, which may be stale. */
+void pump_sa_gone(struct pump *, const struct itw_sa *);
+void pump_answer(struct pump *, const struct itw_answer *);
+
 #endif

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #define _GNU_SOURCE 1
-#include "report.h"
+#include "reporting.h"
 
 #include "names.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-enum { WINDOW_LEAST = 512, WINDOW_MOST = 65536, P95 = 950000, P99 = 990000 };
+enum { WINDOW_LEAST = 512, WINDOW_MOST = 65536 };
 
 /* ---- collecting ---- */
 
@@ -26,6 +26,18 @@ void report_free(struct report *r)
 {
   itw_stats_free(r->stats);
   memset(r, 0, sizeof *r);
+}
+
+void report_merge(struct report *r, const struct report *other)
+{
+  if (itw_stats_merge(r->stats, other->stats) < 0) r->malformed++; /* both are of one kind */
+  r->broken |= other->broken;
+  r->auth_failures += other->auth_failures;
+  r->malformed += other->malformed;
+  r->discarded += other->discarded;
+  r->tos_known += other->tos_known;
+  r->tos_changed += other->tos_changed;
+  if (other->tos_known) r->tos_there = other->tos_there;
 }
 
 /* Samples made by the library are never refused. */
@@ -65,7 +77,7 @@ struct itw_delays report_delays(const struct report *r, uint32_t which)
   return delays;
 }
 
-static struct itw_reorder reordering(const struct report *r)
+struct itw_reorder report_reorder(const struct report *r)
 {
   struct itw_reorder reorder;
   ITW_INIT(reorder);
@@ -73,7 +85,7 @@ static struct itw_reorder reordering(const struct report *r)
   return reorder;
 }
 
-static struct itw_clock_errors clocks(const struct report *r)
+struct itw_clock_errors report_clocks(const struct report *r)
 {
   struct itw_clock_errors errors;
   ITW_INIT(errors);
@@ -81,26 +93,22 @@ static struct itw_clock_errors clocks(const struct report *r)
   return errors;
 }
 
-static int64_t percentile(const struct report *r, uint32_t which, uint32_t ppm)
+int64_t report_percentile(const struct report *r, uint32_t which, uint32_t ppm)
 {
   int64_t ns = 0;
   return itw_stats_percentile(r->stats, which, ppm, &ns) == ITW_OK ? ns : 0;
 }
 
-/* Of a delay, its variation. */
-static int64_t variation(const struct report *r, uint32_t which)
+int64_t report_variation(const struct report *r, uint32_t which)
 {
-  return percentile(r, which - ITW_STATS_THERE + ITW_STATS_PDV_THERE, P95);
+  return report_percentile(r, which - ITW_STATS_THERE + ITW_STATS_PDV_THERE, P95);
 }
 
-static bool synchronised(uint16_t estimate) { return estimate >> 15; }
-static double ms(int64_t ns) { return (double)ns / 1e6; }
-static double us(int64_t ns) { return (double)ns / 1e3; }
-
-/* What the histogram shows. */
-static uint32_t main_delay(const struct report *r) { return r->one_way ? ITW_STATS_THERE : ITW_STATS_ROUND; }
+uint32_t report_main_delay(const struct report *r) { return r->one_way ? ITW_STATS_THERE : ITW_STATS_ROUND; }
 
 /* ---- as text ---- */
+
+static double ms(int64_t ns) { return (double)ns / 1e6; }
 
 void report_print_reply(FILE *f, const struct itw_reply *reply)
 {
@@ -131,8 +139,8 @@ static void print_delays(FILE *f, const char *title, const struct report *r, uin
 
   if (!d.count) return;
   fprintf(f, "%s min/median/p95/p99/max/mean/stddev %.3f/%.3f/%.3f/%.3f/%.3f/%.3f/%.3f ms, variation %.3f ms\n", title,
-          ms(d.min), ms(d.median), ms(percentile(r, which, P95)), ms(percentile(r, which, P99)), ms(d.max), ms(d.mean),
-          ms(d.stddev), ms(variation(r, which)));
+          ms(d.min), ms(d.median), ms(report_percentile(r, which, P95)), ms(report_percentile(r, which, P99)),
+          ms(d.max), ms(d.mean), ms(d.stddev), ms(report_variation(r, which)));
 }
 
 static void print_clock(FILE *f, const char *whose, uint16_t estimate)
@@ -153,7 +161,7 @@ static void print_clocks(FILE *f, uint16_t here, uint16_t there)
 static void print_loss(FILE *f, const struct report *r)
 {
   const struct itw_loss loss = report_loss(r);
-  const struct itw_reorder order = reordering(r);
+  const struct itw_reorder order = report_reorder(r);
 
   fprintf(f, "%" PRIu64 " sent, %" PRIu64 " received, %" PRIu64 " lost", loss.sent - loss.skipped, loss.received,
           loss.lost);
@@ -173,14 +181,14 @@ static void print_loss(FILE *f, const struct report *r)
 static void print_histogram(FILE *f, const struct report *r)
 {
   enum { ROWS = 20, BAR = 50 };
-  const uint32_t which = main_delay(r);
+  const uint32_t which = report_main_delay(r);
   const struct itw_delays d = report_delays(r, which);
   uint64_t count[ROWS + 1] = {0}, most = 1;
   int64_t width = 1;
   struct itw_bin bin;
 
   if (!d.count) return;
-  for (int step = 0; (percentile(r, which, P99) - d.min) / width >= ROWS; step++)
+  for (int step = 0; (report_percentile(r, which, P99) - d.min) / width >= ROWS; step++)
     width = width * (step % 3 == 1 ? 5 : 4) / 2;
   const int64_t low = d.min - (d.min % width + width) % width; /* rounded down */
   for (uint32_t i = 0; itw_stats_bin(r->stats, which, i, &bin) == ITW_OK; i++) {
@@ -210,11 +218,24 @@ static void print_head(FILE *f, const struct report_head *head)
   fputc('\n', f);
 }
 
-static void print_round(FILE *f, const struct report *r)
+/* Of a single one there is nothing to add. */
+static void print_parts(FILE *f, const struct report_head *head)
 {
-  const struct itw_clock_errors errors = clocks(r);
+  char text[NAMES_TEXT];
+
+  for (unsigned i = 0; head->n_parts > 1 && i < head->n_parts; i++) {
+    const struct report_part *const p = &head->parts[i];
+    fprintf(f, "part %u, %s: %" PRIu64 " sent, %" PRIu64 " received, %" PRIu64 " lost\n", i + 1,
+            names_of_sa(text, &p->sa), p->sent, p->received, p->lost);
+  }
+}
+
+static void print_round(FILE *f, const struct report *r, const struct report_head *head)
+{
+  const struct itw_clock_errors errors = report_clocks(r);
 
   print_loss(f, r);
+  print_parts(f, head);
   print_delays(f, "rtt  ", r, ITW_STATS_ROUND);
   print_delays(f, "there", r, ITW_STATS_THERE);
   print_delays(f, "back ", r, ITW_STATS_BACK);
@@ -226,7 +247,7 @@ static void print_round(FILE *f, const struct report *r)
 
 static void print_one_way(FILE *f, const char *title, const struct report *r, bool to)
 {
-  const struct itw_clock_errors errors = clocks(r);
+  const struct itw_clock_errors errors = report_clocks(r);
 
   fprintf(f, "%s: ", title);
   print_loss(f, r);
@@ -243,168 +264,11 @@ void report_print(FILE *f, const struct report r[REPORTS], const struct report_h
   for (int i = 0; i < REPORTS; i++) {
     if (!r[i].stats) continue;
     if (!r[i].one_way)
-      print_round(f, &r[i]);
+      print_round(f, &r[i], head);
     else
       print_one_way(f, i == REPORT_TO ? "to the Server" : "from the Server", &r[i], i == REPORT_TO);
     if (histogram) print_histogram(f, &r[i]);
     broken |= r[i].broken;
   }
   if (broken) fputs("the control connection broke before the end: these results are invalid\n", f);
-}
-
-/* ---- as JSON ---- */
-
-/* A string with what JSON wants escaped. */
-static void json_string(FILE *f, const char *text)
-{
-  fputc('"', f);
-  for (; *text; text++) {
-    if ((unsigned char)*text < ' ')
-      fprintf(f, "\\u%04x", (unsigned)*text);
-    else
-      fprintf(f, *text == '"' || *text == '\\' ? "\\%c" : "%c", *text);
-  }
-  fputc('"', f);
-}
-
-static void json_delays(FILE *f, const char *name, const struct report *r, uint32_t which)
-{
-  const struct itw_delays d = report_delays(r, which);
-
-  if (!d.count) {
-    fprintf(
-        f,
-        ",\"%s\":{\"min\":null,\"median\":null,\"p95\":null,\"p99\":null,\"max\":null,\"mean\":null,\"stddev\":null}",
-        name);
-    return;
-  }
-  fprintf(f,
-          ",\"%s\":{\"min\":%.3f,\"median\":%.3f,\"p95\":%.3f,\"p99\":%.3f,\"max\":%.3f,\"mean\":%.3f,\"stddev\":%.3f}",
-          name, us(d.min), us(d.median), us(percentile(r, which, P95)), us(percentile(r, which, P99)), us(d.max),
-          us(d.mean), us(d.stddev));
-}
-
-static void json_variation(FILE *f, const char *name, const struct report *r, uint32_t which)
-{
-  if (report_delays(r, which).count)
-    fprintf(f, "\"%s\":%.3f", name, us(variation(r, which)));
-  else
-    fprintf(f, "\"%s\":null", name);
-}
-
-static void json_clock(FILE *f, const char *name, uint16_t estimate)
-{
-  fprintf(f, ",\"%s\":{\"synchronised\":%s,\"error_us\":%.3f}", name, synchronised(estimate) ? "true" : "false",
-          (double)itw_error_ns(estimate) / 1e3);
-}
-
-static void json_sid(FILE *f, const uint8_t sid[16])
-{
-  fputs("\"sid\":\"", f);
-  for (size_t i = 0; i < 16; i++) fprintf(f, "%02x", sid[i]);
-  fputc('"', f);
-}
-
-static void json_counts(FILE *f, const struct report *r)
-{
-  const struct itw_loss loss = report_loss(r);
-  const struct itw_reorder order = reordering(r);
-
-  json_sid(f, r->sid);
-  fprintf(f,
-          ",\"valid\":%s,\"sent\":%" PRIu64 ",\"received\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"skipped\":%" PRIu64
-          ",\"loss_runs\":%" PRIu64 ",\"longest_loss\":%" PRIu64 ",\"duplicates\":%" PRIu64 ",\"reordered\":%" PRIu64
-          ",\"reorder_extent_max\":%" PRIu64 ",\"late\":%" PRIu64 ",\"discarded\":%" PRIu64
-          ",\"auth_failures\":%" PRIu64 ",\"malformed\":%" PRIu64,
-          r->broken ? "false" : "true", loss.sent - loss.skipped, loss.received, loss.lost, loss.skipped, loss.runs,
-          loss.longest, loss.duplicates, order.reordered, order.extent_max, loss.late, r->discarded, r->auth_failures,
-          r->malformed);
-}
-
-static void json_histogram(FILE *f, const struct report *r)
-{
-  struct itw_bin bin;
-
-  fputs(",\"histogram_us\":[", f);
-  for (uint32_t i = 0; itw_stats_bin(r->stats, main_delay(r), i, &bin) == ITW_OK; i++)
-    fprintf(f, "%s[%.3f,%.3f,%" PRIu64 "]", i ? "," : "", us(bin.low), us(bin.high), bin.count);
-  fputc(']', f);
-}
-
-static void json_round(FILE *f, const struct report *r)
-{
-  const struct itw_clock_errors errors = clocks(r);
-
-  fputc(',', f);
-  json_counts(f, r);
-  json_delays(f, "rtt_us", r, ITW_STATS_ROUND);
-  json_delays(f, "there_us", r, ITW_STATS_THERE);
-  json_delays(f, "back_us", r, ITW_STATS_BACK);
-  fputs(",\"variation_us\":{", f);
-  json_variation(f, "rtt", r, ITW_STATS_ROUND);
-  fputc(',', f);
-  json_variation(f, "there", r, ITW_STATS_THERE);
-  fputc(',', f);
-  json_variation(f, "back", r, ITW_STATS_BACK);
-  fputc('}', f);
-  if (r->tos_known)
-    fprintf(f, ",\"there\":{\"dscp\":%d,\"ecn\":%d,\"changed\":%" PRIu64 "}", r->tos_there >> 2, r->tos_there & 3,
-            r->tos_changed);
-  json_clock(f, "clock_here", errors.last_here);
-  json_clock(f, "clock_there", errors.last_there);
-}
-
-static void json_one_way(FILE *f, const char *name, const struct report *r, bool histogram)
-{
-  const struct itw_clock_errors errors = clocks(r);
-
-  fprintf(f, ",\"%s\":{", name);
-  json_counts(f, r);
-  json_delays(f, "delay_us", r, ITW_STATS_THERE);
-  fputc(',', f);
-  json_variation(f, "variation_us", r, ITW_STATS_THERE);
-  json_clock(f, "clock_sender", errors.last_here);
-  json_clock(f, "clock_receiver", errors.last_there);
-  if (histogram) json_histogram(f, r);
-  fputc('}', f);
-}
-
-/* What is true of both directions together, under the names that TWAMP's members have. */
-static void json_sums(FILE *f, const struct report r[REPORTS])
-{
-  const struct itw_loss to = report_loss(&r[REPORT_TO]), from = report_loss(&r[REPORT_FROM]);
-
-  fputc(',', f);
-  json_sid(f, r[REPORT_TO].stats ? r[REPORT_TO].sid : r[REPORT_FROM].sid);
-  fprintf(f,
-          ",\"valid\":%s,\"sent\":%" PRIu64 ",\"received\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"duplicates\":%" PRIu64
-          ",\"reordered\":%" PRIu64 ",\"auth_failures\":%" PRIu64,
-          r[REPORT_TO].broken || r[REPORT_FROM].broken ? "false" : "true",
-          to.sent - to.skipped + from.sent - from.skipped, to.received + from.received, to.lost + from.lost,
-          to.duplicates + from.duplicates, reordering(&r[REPORT_TO]).reordered + reordering(&r[REPORT_FROM]).reordered,
-          r[REPORT_TO].auth_failures + r[REPORT_FROM].auth_failures);
-  json_delays(f, "rtt_us", &(struct report){0}, ITW_STATS_ROUND);
-}
-
-void report_print_json(FILE *f, const struct report r[REPORTS], const struct report_head *head, bool histogram)
-{
-  char text[NAMES_TEXT];
-
-  fprintf(f, "{\"protocol\":\"%s\"", itw_protocol_name(head->protocol));
-  fprintf(f, ",\"scheme\":\"%s\",\"mode\":\"%s\",\"peer\":", head->scheme ? itw_scheme_name(head->scheme) : "none",
-          itw_mode_name(head->mode));
-  json_string(f, head->peer);
-  if (head->sa.protocol) fprintf(f, ",\"sa\":\"%s\"", names_of_sa(text, &head->sa));
-  fputs(",\"features\":\"", f);
-  if (head->features) fputs(names_of_features(text, head->features), f);
-  fputc('"', f);
-  if (head->protocol == ITW_TWAMP) {
-    json_round(f, &r[REPORT_ROUND]);
-    if (histogram) json_histogram(f, &r[REPORT_ROUND]);
-  } else {
-    json_sums(f, r);
-    if (r[REPORT_TO].stats) json_one_way(f, "to", &r[REPORT_TO], histogram);
-    if (r[REPORT_FROM].stats) json_one_way(f, "from", &r[REPORT_FROM], histogram);
-  }
-  fputs("}\n", f);
 }

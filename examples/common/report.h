@@ -26,17 +26,27 @@ struct report {
 /* packets: among how many duplicates are told apart and their order seen. False: no memory. */
 bool report_open(struct report *, bool one_way, uint32_t packets);
 void report_free(struct report *);
+void report_merge(struct report *, const struct report *other); /* adds what another session found */
 void report_reply(struct report *, const struct itw_reply *);
 void report_record(struct report *, const struct itw_record *);
 
 struct itw_loss report_loss(const struct report *);
 struct itw_delays report_delays(const struct report *, uint32_t which); /* ITW_STATS_*; count 0: none */
 
+/* What one control connection of several contributed; TWAMP. */
+struct report_part {
+  struct itw_sa sa; /* protocol 0: none */
+  uint8_t sid[16];
+  uint64_t sent, received, lost;
+};
+
 /* How the measurement was made, for printing. */
 struct report_head {
   const char *peer;
   uint32_t protocol, scheme, mode, features;
-  struct itw_sa sa; /* protocol 0: none */
+  struct itw_sa sa; /* of the first connection; protocol 0: none */
+  const struct report_part *parts;
+  unsigned n_parts; /* 0: not told */
 };
 /* All reports of a measurement: TWAMP's, or OWAMP's to the Server and from it. */
 enum { REPORT_ROUND = 0, REPORT_TO = 0, REPORT_FROM = 1, REPORTS = 2 };

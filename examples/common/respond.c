@@ -64,13 +64,14 @@ static itw_status open_server(struct respond *r, struct itw_detail *detail)
   config.max_padding = c->max_padding;
   config.protocol = c->protocol;
   config.features = c->features;
+  config.on_rekey = c->on_rekey;
   config.flags = c->third_party ? ITW_SERVER_ANY_ADDRESS : 0;
   if (c->protocol == ITW_OWAMP) config.buffer = BUFFER;
   config.servwait_s = c->servwait_s;
   config.setup_s = c->setup_s;
   config.start = now_wall();
   random_octets(config.salt, sizeof config.salt);
-  if (c->ring) config.keys = itw_keyring_keys(c->ring);
+  config.keys = c->keys;
   return itw_server_new(&r->server, &config, detail);
 }
 
@@ -181,10 +182,32 @@ static void sum_streams(const struct respond *r, FILE *f)
           out.sent, out.skipped, in.received, in.lost, in.auth_failures, in.malformed, in.unknown, in.early, in.late);
 }
 
+void respond_news(struct respond *r, const struct itw_source_event *event)
+{
+  const bool one = event->kind == ITW_SOURCE_REKEYED || event->kind == ITW_SOURCE_GONE;
+
+  if (!one && event->kind != ITW_SOURCE_LOST) return;
+  for (struct visit *v = r->newest, *older; v; v = older) {
+    older = v->older;
+    pump_sa_gone(&v->pump, one ? &event->sa : NULL);
+  }
+}
+
+/* Those that wait for one are the newest. */
+void respond_answer(struct respond *r, uint64_t tag, const struct itw_answer *answer)
+{
+  struct visit *v = r->newest;
+
+  while (v && itw_conn_tag(v->pump.conn) != tag) v = v->older;
+  if (v) pump_answer(&v->pump, answer);
+}
+
 void respond_summary(const struct respond *r, FILE *f)
 {
-  fprintf(f, "connections: %" PRIu64 ", refused %" PRIu64 ", left during set-up %" PRIu64 ", too many %" PRIu64 "\n",
-          r->total.connections, r->total.refused, r->total.left, r->total.full);
+  fprintf(f,
+          "connections: %" PRIu64 ", refused %" PRIu64 ", left during set-up %" PRIu64 ", too many %" PRIu64
+          ", closed for their SA %" PRIu64 "\n",
+          r->total.connections, r->total.refused, r->total.left, r->total.full, r->total.sa_gone);
   fprintf(f, "sessions: %" PRIu64 ", refused %" PRIu64 ", broken off %" PRIu64 "\n", r->total.sessions,
           r->total.sessions_refused, r->total.broken);
   if (r->config.protocol == ITW_OWAMP)

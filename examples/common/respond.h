@@ -7,6 +7,7 @@
 
 #include "limits.h"
 #include "loop.h"
+#include "source.h"
 
 #include <ipsectwamp/reflector.h>
 #include <ipsectwamp/server.h>
@@ -18,8 +19,10 @@ struct respond_config {
   const char *program;                     /* for the lines on stderr */
   struct itw_addr bind[RESPOND_LISTENERS]; /* port 0: any; the second one gets the same */
   unsigned binds;
-  itw_keyring *ring;                       /* NULL: no keys */
+  struct itw_keys keys;                    /* ops NULL: no keys */
+  const struct source *source;             /* that they come from, for the lines on stderr; NULL: nowhere in particular */
   uint32_t schemes, modes, legacy_modes;   /* as in itw_server_config */
+  uint32_t on_rekey;                       /* ITW_REKEY_* */
   uint32_t protocol;                       /* ITW_TWAMP, ITW_OWAMP */
   uint32_t features;                       /* TWAMP: what to offer */
   uint32_t count;                          /* PBKDF2; 0: the library's defaults */
@@ -36,7 +39,7 @@ struct respond_config {
 /* Timers that it needs of the loop. */
 #define RESPOND_TIMERS(config) (2 * (config)->connections + 6u)
 
-enum { RESPOND_WHY = 256 };
+enum { RESPOND_WHY = 512 };
 struct respond;
 /* NULL: why. */
 struct respond *respond_start(struct loop *, const struct respond_config *, char why[RESPOND_WHY]);
@@ -47,5 +50,9 @@ struct itw_addr respond_address(const struct respond *, unsigned i);
 /* No control connection is open. */
 bool respond_idle(const struct respond *);
 void respond_summary(const struct respond *, FILE *);
+
+/* What happened to an SA, and a late answer: from a source. */
+void respond_news(struct respond *, const struct itw_source_event *);
+void respond_answer(struct respond *, uint64_t tag, const struct itw_answer *);
 
 #endif

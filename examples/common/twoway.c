@@ -13,9 +13,9 @@ static uint32_t window(const struct measure *m)
   return !count ? WINDOW_ENDLESS : count < WINDOW_MAX ? count : WINDOW_MAX;
 }
 
-static void stop_sessions(struct measure *m)
+static void say_stop(struct measure *m)
 {
-  struct twoway *const t = &m->twoway;
+  const struct twoway *const t = &m->twoway;
   const itw_mono now = now_mono();
 
   timer_set(m->loop, &m->timer, ITW_NEVER);
@@ -23,10 +23,49 @@ static void stop_sessions(struct measure *m)
   measure_check(m, m->head.features & ITW_FEATURE_SESSION_CONTROL
                        ? itw_client_stop_n(m->pump.conn, NULL, &t->slot, 1, now)
                        : itw_client_stop(m->pump.conn, NULL, now));
+}
+
+static void stop_sessions(struct measure *m)
+{
+  say_stop(m);
   pump_run(&m->pump);
 }
 
-void twoway_stop(struct measure *m) { stop_sessions(m); }
+/* No more packets; a reply that is under way isn't lost. */
+void twoway_stop(struct measure *m)
+{
+  const struct twoway *const t = &m->twoway;
+
+  if (m->stage == WAITING || t->answered == t->sent) {
+    stop_sessions(m);
+    return;
+  }
+  m->stage = WAITING;
+  timer_set(m->loop, &m->timer, t->last + m->config.timeout_ns);
+}
+
+/* ---- its SA is gone ---- */
+
+/* No more packets; those under way are answered for Timeout after Stop-Sessions (RFC 5357 §3.5). When all were sent, the
+   session ends as it would have. */
+void twoway_sa_gone(struct measure *m)
+{
+  if (m->stage == RUNNING)
+    say_stop(m);
+  else if (m->stage == SETTING_UP)
+    measure_check(m, ITW_ERR_SA_GONE);
+}
+
+/* Another connection may go on where this one ended, so it has to be known what became of each packet. */
+bool twoway_linger(struct measure *m)
+{
+  const struct twoway *const t = &m->twoway;
+
+  if (m->end == MEASURE_WHOLE || m->why[0] || t->answered == t->sent) return false;
+  m->stage = LINGERING;
+  timer_set(m->loop, &m->timer, t->last + m->config.timeout_ns);
+  return true;
+}
 
 /* ---- packets ---- */
 
@@ -59,6 +98,7 @@ static void send_packet(struct measure *m)
   const int error = udp_send(&t->udp, b, p);
   if (error && !t->send_error) t->send_error = error; /* the packet counts as lost */
   t->sent++;
+  t->last = now_mono();
   itw_stats_sent(m->reports[REPORT_ROUND].stats, t->sent);
 }
 
@@ -83,7 +123,9 @@ static void on_udp(struct watch *w, uint32_t events)
   if (measure_check(m, itw_sender_read(t->sender, b->octets, b->size, b->packet, sizeof b->packet[0], replies,
                                        sizeof replies[0], n)))
     for (size_t i = 0; i < n; i++) take_reply(m, &b->packet[i], &replies[i]);
-  if (m->why[0])
+  if (m->stage == LINGERING && t->answered == t->sent)
+    measure_done(m);
+  else if (m->why[0])
     pump_run(&m->pump);
   else if (m->stage == WAITING && t->answered == t->sent)
     stop_sessions(m);
@@ -204,7 +246,9 @@ static void on_started(struct measure *m, const struct itw_event *event)
 static void on_stopped(struct measure *m, const struct itw_event *event)
 {
   timer_set(m->loop, &m->timer, ITW_NEVER);
-  if (event->status != ITW_OK) measure_broken(m, event->status);
+  const bool left = event->status == ITW_ERR_CLOSED && m->config.on_rekey == ITW_REKEY_CLOSE && m->head.sa.protocol;
+  if (left && m->end == MEASURE_WHOLE) m->end = MEASURE_LEFT;
+  if (!left && event->status != ITW_OK) measure_broken(m, event->status);
   pump_close(&m->pump);
 }
 

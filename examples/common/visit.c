@@ -4,6 +4,7 @@
 
 #include "addr.h"
 #include "clock.h"
+#include "names.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -48,23 +49,36 @@ static void on_refused(struct visit *v, const struct itw_event *event)
   respond_say(v->owner, &v->remote, "request refused, Accept %u: %s", event->accept, itw_status_text(event->status));
 }
 
+/* Its keys stay (RFC 7717 §5.1). */
+static void on_sa_gone(struct visit *v, const struct itw_event *event)
+{
+  char sa[NAMES_TEXT];
+  respond_say(v->owner, &v->remote, "goes on with the keys of %s", names_of_sa(sa, &event->sa));
+}
+
 static void on_closed_event(struct visit *v, const struct itw_event *event)
 {
   struct respond *const r = v->owner;
   struct itw_detail detail;
+  char sought[SOURCE_TEXT], sa[NAMES_TEXT];
 
   ITW_INIT(detail);
   if (event->status == ITW_OK || itw_conn_detail(v->pump.conn, &detail) < 0) return;
   const char *const message = itw_message_name(detail.message);
+  source_sought(sought, r->config.source, &detail, &v->local, &v->remote);
   if (event->accept) {
     r->total.refused++;
-    respond_say(r, &v->remote, "refused, Accept %u: %s", event->accept, itw_status_text(event->status));
+    respond_say(r, &v->remote, "refused, Accept %u: %s%s", event->accept, itw_status_text(event->status), sought);
+  } else if (event->status == ITW_ERR_SA_GONE) {
+    r->total.sa_gone++;
+    respond_say(r, &v->remote, "closed, for its SA is gone: %s", names_of_sa(sa, &detail.sa));
   } else if (event->status == ITW_ERR_CLOSED || event->status == ITW_ERR_EOF) {
     r->total.left += !v->up;
-    respond_say(r, &v->remote, "left%s: %s", v->up ? "" : " during set-up", itw_status_text(event->status));
+    respond_say(r, &v->remote, "left%s: %s%s", v->up ? "" : " during set-up", itw_status_text(event->status), sought);
   } else {
     r->total.refused++;
-    respond_say(r, &v->remote, "closed%s%s: %s", *message ? " at " : "", message, itw_status_text(event->status));
+    respond_say(r, &v->remote, "closed%s%s: %s%s", *message ? " at " : "", message, itw_status_text(event->status),
+                sought);
   }
 }
 
@@ -75,6 +89,7 @@ static void on_event(struct visit *v, const struct itw_event *event)
   case ITW_EV_UP: on_up(v, event); break;
   case ITW_EV_REFUSED: on_refused(v, event); break;
   case ITW_EV_STOPPED: on_stopped(v, event); break;
+  case ITW_EV_SA_GONE: on_sa_gone(v, event); break;
   case ITW_EV_CLOSED: on_closed_event(v, event); break;
   default: break;
   }
@@ -162,6 +177,7 @@ static itw_status new_connection(struct visit *v, itw_conn **out)
   ITW_INIT(in);
   in.local = v->local;
   in.remote = v->remote;
+  in.tag = ++v->owner->tag;
   random_octets(in.random, sizeof in.random);
   const itw_status st = itw_server_conn_new(v->owner->server, out, &in, now_mono());
   itw_wipe(&in, sizeof in);
