@@ -4,29 +4,14 @@
    ring of 100: a Server's SELECT (by the peer's address, and by a tunnel's selector), the keys of an SA (PAIR), a rekey (the
    new SA comes, the old one goes). The SAs are visited at random. */
 
+#include "bench.h"
+
 #include <ipsectwamp/key.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { ROUNDS = 20000, SIZES = 3 };
-
-static uint64_t random_state = 88172645463325252u;
-static uint32_t random32(void)
-{
-  random_state ^= random_state << 13;
-  random_state ^= random_state >> 7;
-  random_state ^= random_state << 17;
-  return (uint32_t)(random_state >> 16);
-}
-
-static double now(void)
-{
-  struct timespec t;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-  return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
 
 static void check(itw_status st)
 {

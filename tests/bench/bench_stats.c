@@ -3,29 +3,14 @@
 /* What statistics cost, in ns of the thread's CPU time: itw_stats_add of a two-way sample, which is three delays and as
    many differences, while bins are made (the first ten thousand) and later; and a question. */
 
+#include "bench.h"
+
 #include <ipsectwamp/stats.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { PACKETS = 1 << 18, FIRST = 10000 };
-
-static uint64_t random_state = 88172645463325252u;
-static uint32_t random32(void)
-{
-  random_state ^= random_state << 13;
-  random_state ^= random_state >> 7;
-  random_state ^= random_state << 17;
-  return (uint32_t)(random_state >> 16);
-}
-
-static double now(void)
-{
-  struct timespec t;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-  return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
 
 /* Exponential is what a queue does: here in octaves with a linear fraction, without libm. */
 static int64_t exponential(int64_t mean)

@@ -4,31 +4,15 @@
    time, and as a ratio to 100: an IKE SA that comes up with its CHILD SA (3 datagrams, 4 derivations), a rekey of either, a
    Server's SELECT for a connection inside the tunnel, and outside. SAs are visited at random. */
 
+#include "../bench/bench.h"
 #include "ha.h"
 #include "octets.h"
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <time.h>
 
 enum { ROUNDS = 10000, SIZES = 2, FIGURES = 5 };
-
-static uint64_t random_state = 88172645463325252u;
-static uint32_t random32(void)
-{
-  random_state ^= random_state << 13;
-  random_state ^= random_state >> 7;
-  random_state ^= random_state << 17;
-  return (uint32_t)(random_state >> 16);
-}
-
-static double now(void)
-{
-  struct timespec t;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-  return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
 
 static void check(bool good, const char *what)
 {

@@ -5,29 +5,13 @@
    keys of an SA (PAIR). First each pair with a peer of its own, then all as tunnels between the same two gateways, a policy
    each. The SAs are visited at random. */
 
+#include "../bench/bench.h"
 #include "feed.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { ROUNDS = 20000, SIZES = 3, ROWS = 4 };
-
-static uint64_t random_state = 88172645463325252u;
-static uint32_t random32(void)
-{
-  random_state ^= random_state << 13;
-  random_state ^= random_state >> 7;
-  random_state ^= random_state << 17;
-  return (uint32_t)(random_state >> 16);
-}
-
-static double now(void)
-{
-  struct timespec t;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-  return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
 
 static void check(itw_status st)
 {
