@@ -16,7 +16,7 @@ build=$(cd "$1" && pwd)
 ping=$build/examples/itw-ping responder=$build/examples/itw-responder
 [ -x "$ping" ] && [ -x "$responder" ] || cannot "$build has no examples/itw-ping: meson setup, ninja"
 need iproute2 charon-systemd strongswan-swanctl strongswan-pki libcharon-extra-plugins libstrongswan-standard-plugins \
-  libstrongswan-extra-plugins util-linux || cannot 'packages are missing'
+  libstrongswan-extra-plugins util-linux procps python3 || cannot 'packages are missing'
 "$here/../../examples/strongswan-plugin/build.sh" "$build" "$build/strongswan-plugin" >"$build/strongswan-plugin.log" 2>&1 ||
   { tail -n 20 "$build/strongswan-plugin.log"; cannot 'the plugin for charon could not be built'; }
 
@@ -44,12 +44,9 @@ for host in a b; do
   on $host sh -c 'echo 1 >/proc/sys/net/ipv6/conf/default/keep_addr_on_down' # one case takes the link down
 done
 ip link add "$net-a" netns "$net-a" type veth peer name "$net-b" netns "$net-b" || cannot 'no veth'
-addresses() { # HOST OUTER... INNER...: of both families
-  on "$1" ip addr add "$2/24" dev "$net-$1" && on "$1" ip addr add "$3/64" dev "$net-$1" nodad &&
-    on "$1" ip addr add "$4/32" dev lo && on "$1" ip addr add "$5/128" dev lo nodad && on "$1" ip link set "$net-$1" up
-}
-addresses a 10.77.0.1 fd77::1 10.78.1.1 fd78:1::1 && addresses b 10.77.0.2 fd77::2 10.78.2.1 fd78:2::1 || cannot 'no addresses'
 A=10.77.0.1 B=10.77.0.2 INNER_A=10.78.1.1 INNER=10.78.2.1
+on a ip addr add $A/24 dev "$net-a" && on a ip addr add $INNER_A/32 dev lo && on a ip link set "$net-a" up
+on b ip addr add $B/24 dev "$net-b" && on b ip addr add $INNER/32 dev lo && on b ip link set "$net-b" up
 cp -a /usr/lib/ipsec/plugins "$scratch/plugins" && cp "$build/strongswan-plugin/libstrongswan-ipsectwamp.so" "$scratch/plugins/"
 
 # ---- two charons ----
@@ -484,6 +481,8 @@ done
 AUTH=psk CHILDLESS=allow IKE_a=default IKE_b=default ESP=aes256-sha256
 A=fd77::1 B=fd77::2 INNER_A=fd78:1::1 INNER=fd78:2::1
 begin 'IPv6' && {
+  on a ip addr add $A/64 dev "$net-a" nodad && on a ip addr add $INNER_A/128 dev lo nodad
+  on b ip addr add $B/64 dev "$net-b" nodad && on b ip addr add $INNER/128 dev lo nodad
   charons
   bring_up
   end
