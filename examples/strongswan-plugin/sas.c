@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "sas.h"
 
+#include <collections/hashtable.h>
 #include <daemon.h>
 #include <endian.h>
 #include <sa/ikev2/keymat_v2.h>
@@ -8,17 +9,14 @@
 
 #include <ipsectwamp/kdf.h>
 
-/* What is known of an SA before it counts: an IKE SA before it is authenticated, a CHILD SA before it is installed; and of
-   which IKE SA's PRF came when. They stay few, so they stand in a list. A secret. */
+/* What is known of an SA before it counts: an IKE SA before it is authenticated, a CHILD SA before it is installed. A
+   secret. */
 struct draft {
-  struct draft *next;
-  const void *of; /* ike_sa_t or child_sa_t: compared only */
   uint32_t prf, prf_old;
   uint32_t skeyseed_len, keymat_len;
   struct itw_exchange exchange; /* its octets are in `octets` */
   uint8_t octets[512];
   uint8_t skeyseed[ITW_PRF_MAX], keymat[ITW_KEYMAT_MAX];
-  struct itw_sa sa;
   uint16_t encr_len, integ_len;
 };
 
@@ -27,7 +25,8 @@ struct sas {
   struct sas_config config;
   mutex_t *mutex;
   itw_keyring *ring;
-  struct draft *drafts;
+  hashtable_t *drafts; /* ike_sa_t * or child_sa_t *, compared only, to struct draft * */
+  hashtable_t *names;  /* child_sa_t * to struct itw_sa *: only the exchange that made it knows the order of its SPIs */
   uint64_t established; /* of the newest SA: a number that goes up */
   uint32_t ike_sas, child_sas;
 };
@@ -36,36 +35,39 @@ enum { DRAFTS_MAX = 4096 };
 
 /* ---- drafts ---- */
 
-static struct draft *draft_of(struct sas *s, const void *of)
-{
-  struct draft *d = s->drafts;
-  while (d && d->of != of) d = d->next;
-  return d;
-}
+static struct draft *draft_of(struct sas *s, const void *of) { return s->drafts->get(s->drafts, of); }
 
 static void drop_draft(struct sas *s, const void *of)
 {
-  struct draft **at = &s->drafts;
-
-  while (*at && (*at)->of != of) at = &(*at)->next;
-  if (!*at) return;
-  struct draft *const d = *at;
-  *at = d->next;
-  itw_secret_free(d, sizeof *d);
+  itw_secret_free(s->drafts->remove(s->drafts, of), sizeof(struct draft));
 }
 
-static struct draft *new_draft(struct sas *s, const void *of)
+static struct draft *new_draft(struct sas *s, void *of)
 {
-  unsigned n = 0;
-
   drop_draft(s, of);
-  for (const struct draft *d = s->drafts; d; d = d->next) n++;
-  struct draft *const d = n < DRAFTS_MAX ? itw_secret_new(sizeof *d) : NULL;
-  if (!d) return NULL;
-  d->of = of;
-  d->next = s->drafts;
-  s->drafts = d;
+  struct draft *const d = s->drafts->get_count(s->drafts) < DRAFTS_MAX ? itw_secret_new(sizeof *d) : NULL;
+  if (d)
+    s->drafts->put(s->drafts, of, d);
+  else
+    DBG1(DBG_CFG, "ipsectwamp: no room for an SA that is being made, it is left out");
   return d;
+}
+
+/* ---- CHILD SAs by their names ---- */
+
+static const struct itw_sa *name_of(struct sas *s, const child_sa_t *child_sa) { return s->names->get(s->names, child_sa); }
+
+static void drop_name(struct sas *s, const child_sa_t *child_sa) { free(s->names->remove(s->names, child_sa)); }
+
+static bool keep_name(struct sas *s, child_sa_t *child_sa, struct itw_sa sa)
+{
+  struct itw_sa *const kept = malloc(sizeof *kept);
+
+  drop_name(s, child_sa);
+  if (!kept) return false;
+  *kept = sa;
+  s->names->put(s->names, child_sa, kept);
+  return true;
 }
 
 /* ---- names and addresses ---- */
@@ -353,7 +355,11 @@ static bool on_child_derived_keys(listener_t *listener, ike_sa_t *ike_sa, child_
 
   if (ike_sa->get_version(ike_sa) != IKEV2) return TRUE;
   s->mutex->lock(s->mutex);
-  struct draft *const d = new_draft(s, child_sa);
+  struct draft *const d = keep_name(s, child_sa, child_name(child_sa, initiator)) ? new_draft(s, child_sa) : NULL;
+  if (d) {
+    d->encr_len = (uint16_t)encr_i.len;
+    d->integ_len = (uint16_t)integ_i.len;
+  }
   for (int i = 0; d && i < 4; i++) {
     if (parts[i].len > sizeof d->keymat - d->keymat_len) { /* none that is known has that much */
       drop_draft(s, child_sa);
@@ -361,9 +367,6 @@ static bool on_child_derived_keys(listener_t *listener, ike_sa_t *ike_sa, child_
     }
     memcpy(d->keymat + d->keymat_len, parts[i].ptr, parts[i].len);
     d->keymat_len += (uint32_t)parts[i].len;
-    d->sa = child_name(child_sa, initiator);
-    d->encr_len = (uint16_t)encr_i.len;
-    d->integ_len = (uint16_t)integ_i.len;
   }
   s->mutex->unlock(s->mutex);
   return TRUE;
@@ -380,17 +383,17 @@ static uint32_t encryption_of(child_sa_t *child_sa)
   return alg == ITW_ENCR_NULL || alg == ITW_ENCR_AES_CBC || alg == ITW_ENCR_AES_CTR ? alg : ITW_ENCR_OTHER;
 }
 
-/* The draft stays: it knows the SA's name as long as the SA lives. */
 static itw_status add_child(struct sas *s, ike_sa_t *ike_sa, child_sa_t *child_sa)
 {
   keymat_v2_t *const keymat = (keymat_v2_t *)ike_sa->get_keymat(ike_sa);
-  struct draft *const d = draft_of(s, child_sa);
+  const struct draft *const d = draft_of(s, child_sa);
+  const struct itw_sa *const name = name_of(s, child_sa);
   struct itw_child_sa sa;
   chunk_t sk_d;
 
-  if (!d || !d->keymat_len) return ITW_EMPTY;
+  if (!d || !name || !d->keymat_len) return ITW_EMPTY;
   ITW_INIT(sa);
-  sa.sa = d->sa;
+  sa.sa = *name;
   sa.sa.prf = keymat->get_skd(keymat, &sk_d);
   sa.local = address(ike_sa->get_my_host(ike_sa));
   sa.peer = address(ike_sa->get_other_host(ike_sa));
@@ -403,10 +406,15 @@ static itw_status add_child(struct sas *s, ike_sa_t *ike_sa, child_sa_t *child_s
   memcpy(sa.keymat, d->keymat, d->keymat_len);
   const itw_status st = sa.schemes ? itw_keyring_add_child(s->ring, &sa) : ITW_EMPTY;
   itw_wipe(&sa, sizeof sa);
-  itw_wipe(d->keymat, sizeof d->keymat);
-  d->keymat_len = 0;
+  drop_draft(s, child_sa);
   if (st == ITW_OK) s->child_sas++;
   return st == ITW_ERR_COLLISION ? ITW_EMPTY : st;
+}
+
+static void forget_child(struct sas *s, const child_sa_t *child_sa)
+{
+  drop_draft(s, child_sa);
+  drop_name(s, child_sa);
 }
 
 static bool on_child_updown(listener_t *listener, ike_sa_t *ike_sa, child_sa_t *child_sa, bool up)
@@ -417,14 +425,14 @@ static bool on_child_updown(listener_t *listener, ike_sa_t *ike_sa, child_sa_t *
 
   if (ike_sa->get_version(ike_sa) != IKEV2) return TRUE;
   s->mutex->lock(s->mutex);
-  const struct draft *const d = draft_of(s, child_sa);
-  if (d) {
-    sa = d->sa;
+  const struct itw_sa *const name = name_of(s, child_sa);
+  if (name) {
+    sa = *name;
     st = up ? add_child(s, ike_sa, child_sa) : itw_keyring_retire(s->ring, &sa);
     if (up && st == ITW_OK) add_selectors(s, &sa, child_sa);
     if (!up && st == ITW_OK) s->child_sas--;
-    if (!up) drop_draft(s, child_sa);
   }
+  if (!up) forget_child(s, child_sa);
   select_ike(s, ike_sa, up ? NULL : child_sa);
   s->mutex->unlock(s->mutex);
   if (st == ITW_OK) tell(s, up ? ITW_SOURCE_UP : ITW_SOURCE_GONE, ike_sa, &sa, NULL);
@@ -441,16 +449,16 @@ static bool on_child_rekey(listener_t *listener, ike_sa_t *ike_sa, child_sa_t *o
 
   if (ike_sa->get_version(ike_sa) != IKEV2) return TRUE;
   s->mutex->lock(s->mutex);
-  const struct draft *const from = draft_of(s, old), *const to = draft_of(s, new);
-  if (from) old_name = from->sa;
+  const struct itw_sa *const from = name_of(s, old), *const to = name_of(s, new);
+  if (from) old_name = *from;
   if (to) {
-    new_name = to->sa;
+    new_name = *to;
     added = add_child(s, ike_sa, new);
     if (added == ITW_OK) add_selectors(s, &new_name, new);
   }
   if (from) was = itw_keyring_retire(s->ring, &old_name) == ITW_OK;
   if (was) s->child_sas--;
-  drop_draft(s, old);
+  forget_child(s, old);
   select_ike(s, ike_sa, old);
   s->mutex->unlock(s->mutex);
   if (added == ITW_OK) tell(s, ITW_SOURCE_UP, ike_sa, &new_name, NULL);
@@ -466,11 +474,11 @@ static bool on_child_state_change(listener_t *listener, ike_sa_t *ike_sa, child_
 
   if (state != CHILD_DESTROYING) return TRUE;
   s->mutex->lock(s->mutex);
-  const struct draft *const d = draft_of(s, child_sa);
-  const struct itw_sa sa = d ? d->sa : (struct itw_sa){0};
-  const bool was = d && itw_keyring_retire(s->ring, &sa) == ITW_OK;
+  const struct itw_sa *const name = name_of(s, child_sa);
+  const struct itw_sa sa = name ? *name : (struct itw_sa){0};
+  const bool was = name && itw_keyring_retire(s->ring, &sa) == ITW_OK;
   if (was) s->child_sas--;
-  drop_draft(s, child_sa);
+  forget_child(s, child_sa);
   s->mutex->unlock(s->mutex);
   if (was && ike_sa) tell(s, ITW_SOURCE_GONE, ike_sa, &sa, NULL);
   return TRUE;
@@ -499,12 +507,27 @@ struct sas *sas_create(const struct sas_config *config)
     return NULL;
   }
   s->mutex = mutex_create(MUTEX_TYPE_DEFAULT);
+  s->drafts = hashtable_create(hashtable_hash_ptr, hashtable_equals_ptr, 16);
+  s->names = hashtable_create(hashtable_hash_ptr, hashtable_equals_ptr, 64);
   return s;
+}
+
+static void free_draft(void *draft, const void *of)
+{
+  (void)of;
+  itw_secret_free(draft, sizeof(struct draft));
+}
+
+static void free_name(void *name, const void *of)
+{
+  (void)of;
+  free(name);
 }
 
 void sas_destroy(struct sas *s)
 {
-  while (s->drafts) drop_draft(s, s->drafts->of);
+  s->drafts->destroy_function(s->drafts, free_draft);
+  s->names->destroy_function(s->names, free_name);
   itw_keyring_free(s->ring);
   s->mutex->destroy(s->mutex);
   free(s);

@@ -10,6 +10,8 @@ begin() {
   name=$1 fault='' out='' code=0 began=$SECONDS
   [ -z "$wanted" ] || [[ $name =~ $wanted ]]
 }
+# set_up NAME: begin, but whichever cases are wanted: those that follow need it.
+set_up() { wanted='' begin "$1"; }
 
 # run COMMAND...
 run() {

@@ -241,7 +241,7 @@ IKE_a=aes256-sha512-prfsha512-ecp256,aes128-sha1-prfsha1-ecp256
 IKE_b=aes128-sha1-prfsha1-ecp256,aes256-sha512-prfsha512-ecp256
 ESP=aes256-sha256 AUTH=psk CHILDLESS=allow
 
-begin 'two charons come up, both feeds are there' && {
+set_up 'two charons come up, both feeds are there' && {
   charons
   early=1 serve
   bring_up
@@ -457,7 +457,7 @@ begin 'both rekey at the same time' && {
 }
 
 AUTH=pubkey ESP=aes128gcm16-ecp256 IKE_a=aes256-sha384-ecp384 IKE_b=aes256-sha384-ecp384
-begin 'certificates, AES-GCM, PFS' && {
+set_up 'certificates, AES-GCM, PFS' && {
   charons
   bring_up
   end
@@ -467,7 +467,7 @@ rekeyed 'CHILD rekey with PFS from a' shared a child
 AUTH=psk CHILDLESS=force IKE_a=aes256-sha256-prfsha256-ecp256,aes128-aesxcbc-prfaesxcbc-ecp256
 IKE_b=aes128-aesxcbc-prfaesxcbc-ecp256,aes256-sha256-prfsha256-ecp256
 PRF_OF=([a]=PRF_HMAC_SHA2_256 [b]=PRF_AES128_XCBC)
-begin 'childless IKE SA' && {
+set_up 'childless IKE SA' && {
   charons
   bring_up
   end
@@ -480,7 +480,7 @@ done
 
 AUTH=psk CHILDLESS=allow IKE_a=default IKE_b=default ESP=aes256-sha256
 A=fd77::1 B=fd77::2 INNER_A=fd78:1::1 INNER=fd78:2::1
-begin 'IPv6' && {
+set_up 'IPv6' && {
   on a ip addr add $A/64 dev "$net-a" nodad && on a ip addr add $INNER_A/128 dev lo nodad
   on b ip addr add $B/64 dev "$net-b" nodad && on b ip addr add $INNER/128 dev lo nodad
   charons
