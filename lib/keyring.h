@@ -4,8 +4,9 @@
 
 /* The ring's inside. Entries, their octets and selectors stand in three arrays; places are found by hash: an entry by its
    name (KeyID, or protocol and SPIs in either order), by its peer, and by the prefixes that the remote ends of its selectors
-   are, one look for each length. What can't be hashed, a peer's prefix or a range that is none, is walked. keyring.c adds and removes, keyring_find.c finds, keyring_use.c says what an SA is
-   good for, keyring_answer.c answers. Layer 4. */
+   are, one look for each length. What can't be hashed, a peer's prefix or a range that is none, is walked. keyring.c adds and
+   removes, keyring_find.c finds, keyring_use.c says what an SA is and what it is good for, keyring_answer.c answers.
+   Layer 4. */
 
 #include "abi.h"
 #include "secret.h"

@@ -67,7 +67,8 @@ headers() {
 version=$(dpkg-query -W -f '${source:Version}' libstrongswan)
 src=$(headers "$version") || { echo "charon's headers can't be had: no source package of strongswan $version" >&2; exit 1; }
 
-# What configure would have found: of all that charon's headers ask for, ME alone changes a struct, and Debian builds with it; stdbool.h says what a bool is.
+# What configure would have found: of all that charon's headers ask for, ME alone changes a struct, and Debian builds with
+# it; stdbool.h says what a bool is.
 cat >"$out/config.h" <<'C'
 #define CONFIG_H_INCLUDED
 #define HAVE_STDBOOL_H 1

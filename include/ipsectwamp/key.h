@@ -158,8 +158,8 @@ ITW_API void itw_keyring_free(itw_keyring *);
 /* ITW_ERR_PASSPHRASE: empty, longer than 256 octets, or with CR or LF. ITW_ERR_COLLISION: the KeyID is there.
    key_id: 1 to 80 octets of UTF-8 without NUL. */
 ITW_MUST itw_status itw_keyring_add_psk(itw_keyring *, const uint8_t *key_id, size_t key_id_len, const uint8_t *secret, size_t len);
-/* Of SK_d only prf(SK_d, "IPPM") is kept. Takes only what some scheme can use in some mode: encryption-only ESP is ITW_ERR_SA_NO_INTEG, MD5 without its flag
-   ITW_ERR_PRF. ITW_ERR_COLLISION: protocol and SPIs are there. */
+/* Of SK_d only prf(SK_d, "IPPM") is kept. Takes only what some scheme can use in some mode: encryption-only ESP is
+   ITW_ERR_SA_NO_INTEG, MD5 without its flag ITW_ERR_PRF. ITW_ERR_COLLISION: protocol and SPIs are there. */
 ITW_MUST itw_status itw_keyring_add_ike(itw_keyring *, const struct itw_ike_sa *);
 ITW_MUST itw_status itw_keyring_add_child(itw_keyring *, const struct itw_child_sa *);
 /* One more selector of an SA that is in the ring; the ring has room for two per SA of its capacity. They go with the SA.

@@ -102,8 +102,8 @@ ITW_API uint64_t itw_error_ns(uint16_t estimate);
 /* Overwrites n octets with zeros; the compiler can't drop it. */
 ITW_API void itw_wipe(void *p, size_t n);
 
-/* Memory for secrets, as a ring of keys (key.h) has it: zeroed; with libsodium locked, between guard pages and not in core dumps. NULL:
-   none left. Free wipes; NULL is fine; n as it was. */
+/* Memory for secrets, as a ring of keys (key.h) has it: zeroed; with libsodium locked, between guard pages and not in core
+   dumps. NULL: none left. Free wipes; NULL is fine; n as it was. */
 ITW_API void *itw_secret_new(size_t n);
 ITW_API void itw_secret_free(void *, size_t n);
 

@@ -55,11 +55,13 @@ cp -a /usr/lib/ipsec/plugins "$scratch/plugins" && cp "$build/strongswan-plugin/
 settings() {
   local folder=$scratch/$1 secret=''
   local -n ike=IKE_$1
+  local plugins='random nonce openssl kdf sha1 sha2 aes hmac gmp xcbc cmac pem pkcs1 pkcs8 pubkey x509 constraints'
+  plugins+=' revocation kernel-libipsec kernel-netlink socket-default vici updown ha ipsectwamp'
   mkdir -p "$folder"/swanctl/{conf.d,x509,x509ca,x509ocsp,x509aa,x509ac,x509crl,pubkey,private,rsa,ecdsa,bliss,pkcs8,pkcs12}
   [ $AUTH = psk ] && secret="secrets { ike { secret = $psk } }"
   cat >"$folder/strongswan.conf" <<CONF
 charon-systemd {
-  load = random nonce openssl kdf sha1 sha2 aes hmac gmp xcbc cmac pem pkcs1 pkcs8 pubkey x509 constraints revocation kernel-libipsec kernel-netlink socket-default vici updown ha ipsectwamp
+  load = $plugins
   plugins {
     vici { socket = unix://$folder/vici.sock }
     ipsectwamp { socket = $folder/itw.sock }
@@ -119,7 +121,8 @@ certificates() {
       cp ca.pem $host/swanctl/x509ca/
       pki --gen --type ecdsa --size 256 --outform pem >$host/swanctl/private/$host.pem
       pki --pub --in $host/swanctl/private/$host.pem --type ecdsa |
-        pki --issue --cacert ca.pem --cakey ca.key --type pub --dn "CN=$host" --san $host.test --outform pem >$host/swanctl/x509/$host.pem
+        pki --issue --cacert ca.pem --cakey ca.key --type pub --dn "CN=$host" --san $host.test --outform pem \
+          >$host/swanctl/x509/$host.pem
     done
     rm ca.key
   ) >"$scratch/pki.log" 2>&1
@@ -127,7 +130,8 @@ certificates() {
 
 # swan HOST ARGUMENT...
 swan() {
-  SWANCTL_DIR=$scratch/$1/swanctl timeout 10 swanctl "${@:2}" --uri "unix://$scratch/$1/vici.sock" >"$scratch/$1/swanctl.log" 2>&1 ||
+  SWANCTL_DIR=$scratch/$1/swanctl timeout 10 swanctl "${@:2}" --uri "unix://$scratch/$1/vici.sock" \
+    >"$scratch/$1/swanctl.log" 2>&1 ||
     wrong "swanctl ${*:2} failed on $1: $(tail -n 1 "$scratch/$1/swanctl.log")"
 }
 start_charon() {
@@ -202,7 +206,8 @@ declare -A client=()
 packets=120
 begin_measuring() {
   : >"$scratch/ping-$1"
-  ip netns exec "$net-a" timeout 30 "$ping" --keys-from "$(feed a)" -v -c $packets -i 0.01 -W 0.3 --connect 3 "${@:3}" "$(at "$2")" >"$scratch/ping-$1" 2>&1 &
+  ip netns exec "$net-a" timeout 30 "$ping" --keys-from "$(feed a)" -v -c $packets -i 0.01 -W 0.3 --connect 3 \
+    "${@:3}" "$(at "$2")" >"$scratch/ping-$1" 2>&1 &
   client[$1]=$!
   until_line "$scratch/ping-$1" '^seq 20 '
 }
@@ -215,7 +220,8 @@ end_measuring() {
 accounted() {
   local sent received lost
   read -r sent received lost < <(sed -nE 's/^([0-9]+) sent, ([0-9]+) received, ([0-9]+) lost, 0 dup.*/\1 \2 \3/p' <<<"$out")
-  [ "${sent:-0}" = $packets ] && [ $((received + lost)) = $packets ] || wrong "not accounted for: ${sent:-?} sent, ${received:-?} received, ${lost:-?} lost"
+  [ "${sent:-0}" = $packets ] && [ $((received + lost)) = $packets ] ||
+    wrong "not accounted for: ${sent:-?} sent, ${received:-?} received, ${lost:-?} lost"
 }
 
 schemes_and_modes() { # KIND SCHEME...
@@ -351,7 +357,10 @@ begin 'the wrong SA' && {
 }
 begin 'a user who may not ask' && {
   cp "$ping" "$scratch/ping" && cp -L "$build"/lib/libipsectwamp*.so.0 "$build"/lib/*/libipsectwamp-*.so.0 "$scratch/" 2>/dev/null
-  nobody() { run on a setpriv --reuid 65534 --regid 65534 --clear-groups env LD_LIBRARY_PATH="$scratch" "$scratch/ping" --keys-from "strongswan:$scratch/a/itw.sock" --connect 0.5 -c 1 $B:8620; }
+  nobody() {
+    run on a setpriv --reuid 65534 --regid 65534 --clear-groups env LD_LIBRARY_PATH="$scratch" "$scratch/ping" \
+      --keys-from "strongswan:$scratch/a/itw.sock" --connect 0.5 -c 1 $B:8620
+  }
   nobody # the socket's mode
   status 2
   expect 'not permitted|Permission denied'
