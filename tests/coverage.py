@@ -10,13 +10,15 @@ function stands at another line, as secret.c's do.)
 import collections
 import json
 import pathlib
+import re
 import subprocess
 import sys
 
 
 def counted(build):
     """What gcov knows of each data file: its own JSON, a document per line."""
-    files = sorted(str(path) for path in pathlib.Path(build).resolve().rglob('*.gcda') if 'itw-objects' in str(path))
+    data = map(str, pathlib.Path(build).resolve().rglob('*.gcda'))
+    files = sorted(path for path in data if re.search(r'itw-(\w+-)?objects', path))
     if not files:
         sys.exit(f'{build}: nothing was counted')
     run = subprocess.run(['gcov', '--json-format', '--stdout', *files], cwd=build, check=True, capture_output=True, text=True)
@@ -33,7 +35,7 @@ def merge(root, builds):
                 path = (pathlib.Path(document['current_working_directory']) / file['file']).resolve()
                 if path.is_relative_to(root / 'lib'):
                     for line in file['lines']:
-                        lines[path.name][line['line_number']] += line['count']
+                        lines[str(path.relative_to(root / 'lib'))][line['line_number']] += line['count']
     return lines
 
 

@@ -283,6 +283,14 @@ static void not_there_at_first(void **state)
   end(&c);
 }
 
+/* qemu's emulation of Linux doesn't know SO_MEMINFO, by which losses are noticed. */
+static bool tells_losses(const struct charon *c)
+{
+  uint32_t info[16];
+  socklen_t len = sizeof info;
+  return getsockopt(c->fd, SOL_SOCKET, SO_MEMINFO, info, &len) == 0;
+}
+
 /* The socket's buffer is too small for what comes at once: that is noticed, and charon asked to tell all again. */
 static void datagrams_that_the_socket_loses(void **state)
 {
@@ -292,6 +300,10 @@ static void datagrams_that_the_socket_loses(void **state)
   int all, nothing;
 
   begin(&c, true);
+  if (!tells_losses(&c)) {
+    end(&c);
+    skip();
+  }
   to_agent(c.fd, ike_add(&c.voice, 1, 0));
   turn(&c, 0);
   heard(&c, &all, &nothing);
