@@ -57,7 +57,7 @@ def main():
         missed = [n for n, count in counts.items() if not count]
         total += len(counts)
         ran += len(counts) - len(missed)
-        print(f'{name:20} {len(counts):5} lines {100 * (1 - len(missed) / len(counts)):6.1f} %  {ranges(missed)}')
+        print(f'{name:28} {len(counts):5} lines {100 * (1 - len(missed) / len(counts)):6.1f} %  {ranges(missed)}')
     percent = 100 * ran / total
     print(f'TOTAL {ran} of {total} lines, {percent:.1f} %; asked for: {least:g} %')
     return 0 if percent >= least else 1
