@@ -21,15 +21,26 @@ static bool is_loopback(const struct itw_addr *a)
   return (a->family == 4 && a->ip[0] == 127) || (a->family == 6 && memcmp(a->ip, one, sizeof one) == 0);
 }
 
-static itw_status check(const struct itw_strongswan_config *c)
+static itw_status refuse(struct itw_detail *detail, const char *text)
+{
+  strncpy(detail->text, text, sizeof detail->text - 1);
+  return ITW_ERR_ARGUMENT;
+}
+
+static bool fits(const char *path) { return !path || strlen(path) < sizeof((struct itwi_plugin *)0)->path; }
+
+static bool may_be(const struct itw_addr *a) { return !a->family || is_loopback(a); }
+
+static itw_status check(const struct itw_strongswan_config *c, struct itw_detail *detail)
 {
   const bool ha = c->feed == ITW_STRONGSWAN_HA;
 
   if (c->size < sizeof *c) return ITW_ERR_SIZE;
   if ((!ha && c->feed != ITW_STRONGSWAN_PLUGIN) || c->flags || c->capacity > CAPACITY_MAX) return ITW_ERR_ARGUMENT;
   if (c->schemes & ~(uint32_t)(ITW_IKEV2 | ITW_DRAFT)) return ITW_ERR_ARGUMENT;
-  if (!ha) return c->path && strlen(c->path) >= sizeof((struct itwi_plugin *)0)->path ? ITW_ERR_ARGUMENT : ITW_OK;
-  if ((c->local.family && !is_loopback(&c->local)) || (c->remote.family && !is_loopback(&c->remote))) return ITW_ERR_ARGUMENT;
+  if (!ha) return fits(c->path) ? ITW_OK : refuse(detail, "the path of charon's socket is too long");
+  if (!may_be(&c->local) || !may_be(&c->remote))
+    return refuse(detail, "charon's HA plugin tells all keys in clear text: loopback addresses only");
   return c->local.family == c->remote.family ? ITW_OK : ITW_ERR_CONFIG;
 }
 
@@ -99,7 +110,7 @@ itw_status itw_strongswan_new(itw_strongswan **out, const struct itw_strongswan_
   if (detail->size < sizeof *detail) return ITW_ERR_SIZE;
   ITW_INIT(*detail);
   itw_strongswan *const s = itw_secret_new(sizeof *s);
-  itw_status st = s ? check(config) : ITW_ERR_MEMORY;
+  itw_status st = s ? check(config, detail) : ITW_ERR_MEMORY;
   if (!st) st = config->feed == ITW_STRONGSWAN_HA ? new_ha(s, config, detail, now) : new_plugin(s, config, now);
   if (!st) {
     *out = s;

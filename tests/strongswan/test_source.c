@@ -149,6 +149,7 @@ static void what_a_config_may_say(void **state)
   REFUSED(schemes, ITW_PSK, ITW_ERR_ARGUMENT);
   REFUSED(local.ip[0], 10, ITW_ERR_ARGUMENT);
   REFUSED(remote.ip[0], 10, ITW_ERR_ARGUMENT);
+  assert_non_null(strstr(detail.text, "loopback"));
   REFUSED(remote.family, 6, ITW_ERR_ARGUMENT); /* and not ::1 */
   REFUSED(remote.family, 0, ITW_ERR_CONFIG);
   c = good;
