@@ -61,10 +61,10 @@ void door_tell(struct door *d, const struct itw_source_event *event)
 /* RFC 7717's secret is what that scheme hands out; nobody gets SKEYSEED or KEYMAT. */
 static itw_status answer(struct door *d, const struct itw_ask *ask, struct itw_answer *out)
 {
-  if (ask->kind == ITW_ASK_TOKEN_KEY && ask->count > d->config.max_count) return ITW_ERR_COUNT;
-  itw_status st = sas_answer(d->config.sas, ask, out);
-  if (st == ITW_OK && out->kind == ITW_ANS_SECRET && ask->schemes != ITW_IKEV2) st = itw_answer_derive(out, ask, NULL);
-  return st;
+  const itw_status st = sas_answer(d->config.sas, ask, out);
+  if (st != ITW_OK || out->kind != ITW_ANS_SECRET || ask->schemes == ITW_IKEV2) return st;
+  if (ask->kind == ITW_ASK_TOKEN_KEY && ask->count > d->config.max_count) return ITW_ERR_COUNT; /* PBKDF2 would run here */
+  return itw_answer_derive(out, ask, NULL);
 }
 
 static bool on_ask(struct door *d, int fd, const struct itw_plugin_head *head, const struct itw_ask *ask)

@@ -470,7 +470,6 @@ static bool on_child_rekey(listener_t *listener, ike_sa_t *ike_sa, child_sa_t *o
 static bool on_child_state_change(listener_t *listener, ike_sa_t *ike_sa, child_sa_t *child_sa, child_sa_state_t state)
 {
   struct sas *const s = (struct sas *)listener;
-  (void)ike_sa;
 
   if (state != CHILD_DESTROYING) return TRUE;
   s->mutex->lock(s->mutex);
