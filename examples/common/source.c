@@ -209,7 +209,7 @@ const char *source_news(char text[SOURCE_TEXT], const struct itw_source_event *e
              event->why < 0 && event->why != ITW_ERR_SOURCE_LOST ? ": " : "",
              event->why < 0 && event->why != ITW_ERR_SOURCE_LOST ? itw_status_text(event->why) : "");
     break;
-  case ITW_SOURCE_FULL: snprintf(text, SOURCE_TEXT, "an SA was left out: there are too many"); break;
+  case ITW_SOURCE_FULL: snprintf(text, SOURCE_TEXT, "an SA was left out: there is no room for more in this program"); break;
   default: snprintf(text, SOURCE_TEXT, "news of a kind not known here: %" PRIu32, event->kind); break;
   }
   return text;
@@ -242,6 +242,8 @@ const char *source_sought(char text[SOURCE_TEXT], const struct source *s, const 
     snprintf(text, SOURCE_TEXT, "; the KeyID names %s, looked for in %.120s", names_of_sa(sa, &d->sa), place);
   } else if (d->sa.protocol) {
     snprintf(text, SOURCE_TEXT, "; with %s", names_of_sa(sa, &d->sa));
+  } else if (source_is_live(s) && (d->status == ITW_ERR_NOT_WILLING || d->status == ITW_ERR_LEGACY)) {
+    snprintf(text, SOURCE_TEXT, "; it may have no SA that suits between %s and %s: its log tells", there, here);
   } else if (itw_status_class(d->status) == ITW_CLASS_KEY) {
     snprintf(text, SOURCE_TEXT, "; looked for one between %s and %s in %.120s", here, there, place);
   }

@@ -53,7 +53,7 @@ ITW_API void itw_xfrm_free(itw_xfrm *); /* wipes; NULL is fine */
 ITW_API int itw_xfrm_fd(const itw_xfrm *);
 /* When to call itw_xfrm_read though nothing is readable; ITW_NEVER: no need. */
 ITW_API itw_mono itw_xfrm_deadline(const itw_xfrm *);
-/* Takes what is there, some hundred messages at most; what is left keeps the descriptor readable. Never waits. ENOBUFS
+/* Takes what is there, 32 datagrams at most; what is left keeps the descriptor readable. Never waits. ENOBUFS
    (the kernel dropped notifications) makes it read all again; ITW_SOURCE_RESYNC tells. ITW_AGAIN: the first reading of all
    SAs isn't finished; answers given now may miss some. */
 ITW_MUST itw_status itw_xfrm_read(itw_xfrm *, itw_mono now);

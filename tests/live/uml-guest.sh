@@ -262,6 +262,7 @@ begin 'no SA: says where it looked' && {
   serve
   ask
   status 2
+  expect "no SA that suits between $B and $A"
   stop
   served "no SA.*$B.*$A"
   end
